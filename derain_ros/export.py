@@ -1,0 +1,107 @@
+"""
+PyTorch weights to an ONNX graph with uint8 frames in and out.
+
+    python -m derain_ros.export runs/fast/weights.safetensors fast.onnx
+"""
+import argparse
+import os
+from pathlib import Path
+import sys
+
+import onnx
+from safetensors import safe_open, SafetensorError
+import torch
+from torch import nn, Tensor
+
+from derain_ros.graph import ModelError
+from derain_ros.network import DerainNetwork, SHAPES
+
+OPSET = 18
+PREFIX = 'network.'
+
+
+class FrameGraph(nn.Module):
+    """The network between uint8 RGB frames [N, H, W, 3]; the arithmetic around it in float32."""
+
+    def __init__(self, network: DerainNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> Tensor:
+        images = frames.permute(0, 3, 1, 2).float() / 255
+        # clamped before the cast, which would wrap 256 to 0 and turn white black
+        grey = (self.network(images).float() * 255).clamp(0, 255).round()
+        return grey.to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def load_network(weights: Path) -> DerainNetwork:
+    """
+    Load trained weights into a network of the shape named in the file.
+
+    :raises ModelError: the file is missing, no safetensors file, or of an unknown shape.
+    """
+    try:
+        with safe_open(weights, framework='pt') as file:
+            shape = (file.metadata() or {}).get('shape')
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a dict
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f'{weights}: not a safetensors file ({error})') from error
+    if shape not in SHAPES:
+        raise ModelError(f"{weights}: of shape '{shape}'; known are {', '.join(SHAPES)}")
+    network = DerainNetwork(SHAPES[shape]).eval()
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(f"{weights}: does not fit shape '{shape}' ({error})") from error
+    return network
+
+
+def export(network: DerainNetwork, path: Path) -> None:
+    """Write the network as a float32 ONNX graph, N, H and W free; whole or not at all."""
+    # sizes that no stage divides, so that none is taken for a constant
+    example = torch.zeros(2, 45, 77, 3, dtype=torch.uint8)
+    free = torch.export.Dim.DYNAMIC
+    program = torch.onnx.export(
+        FrameGraph(network).eval(), (example,), dynamo=True, opset_version=OPSET, verbose=False,
+        input_names=['frames'], output_names=['derained'],
+        dynamic_shapes=({0: free, 1: free, 2: free},))
+    model = program.model_proto
+    _tidy(model)
+    onnx.checker.check_model(model, full_check=True)
+    temporary = path.with_suffix('.partial')
+    onnx.save(model, temporary)
+    os.replace(temporary, path)
+
+
+def _tidy(model: onnx.ModelProto) -> None:
+    """Take out what the exporter notes of the machine it ran on, and shorten the names."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.initializer, *graph.value_info,
+                 *graph.input, *graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ''
+    for tensor in graph.initializer:
+        tensor.name = tensor.name.removeprefix(PREFIX)
+    for node in graph.node:
+        node.input[:] = [name.removeprefix(PREFIX) for name in node.input]
+    for value, names in ((graph.input[0], 'NHW'), (graph.output[0], 'NHW')):
+        for dimension, name in zip(value.type.tensor_type.shape.dim, names):
+            dimension.dim_param = name
+    del graph.value_info[:]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument('weights', type=Path, help='safetensors file that training wrote')
+    parser.add_argument('onnx', type=Path, help='graph to write')
+    arguments = parser.parse_args()
+    try:
+        export(load_network(arguments.weights), arguments.onnx)
+    except ModelError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""The lifecycle node: it wires topics, parameters and diagnostics, and computes nothing."""
+from collections import deque
+import statistics
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import Image
+
+from derain_ros.engines import create_engine, Engine, EngineError
+from derain_ros.graph import ModelError
+from derain_ros.pipeline import Counts, Pipeline, Result
+
+DIAGNOSTICS_PERIOD = 1.0
+LOG_PERIOD = 5.0
+
+
+class DerainNode(LifecycleNode):
+    """
+    De-rains ``image_raw`` into ``image_derained``, header untouched.
+
+    Parameters are read in configure, where the engine is loaded too; subscribed from activate to
+    deactivate. Images that cannot be de-rained pass through unchanged and show in /diagnostics.
+    """
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        """
+        Declare the parameters.
+
+        :param engine: runs instead of the one that the parameters name.
+        """
+        super().__init__('derain')
+        self._given_engine = engine
+        self._engine: Engine | None = None
+        self._pipeline: Pipeline | None = None
+        self._subscription = None
+        self._latencies: deque[float] = deque(maxlen=1000)
+        self._reported = Counts()
+        self._last_problem = ''
+        self._declare_parameters()
+
+    def _declare_parameters(self) -> None:
+        def declare(name: str, default: object, description: str,
+                    bounds: FloatingPointRange | None = None) -> None:
+            self.declare_parameter(name, default, ParameterDescriptor(
+                description=description, floating_point_range=[bounds] if bounds else []))
+
+        declare('autostart', True, 'Configure and activate at start, without a lifecycle manager.')
+        declare('engine', 'auto', 'What runs the network: auto or openvino. Read in configure.')
+        declare('model', 'fast', 'Released model, or path of an ONNX file. Read in configure.')
+        declare('deadline', 1.0, 'Seconds from reception after which an image passes through '
+                'unchanged. Read in configure.',
+                FloatingPointRange(from_value=0.001, to_value=60.0))
+
+    def start(self) -> None:
+        """Configure and activate where ``autostart`` says so."""
+        if (self.get_parameter('autostart').value
+                and self.trigger_configure() == TransitionCallbackReturn.SUCCESS):
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        name, model = (self.get_parameter(key).value for key in ('engine', 'model'))
+        try:
+            self._engine = self._given_engine or create_engine(name, model)
+        except (EngineError, ModelError) as error:
+            self.get_logger().error(f'not configured: {error}')
+            return TransitionCallbackReturn.FAILURE
+        overridable = QoSOverridingOptions.with_default_policies()
+        self._images = self.create_lifecycle_publisher(
+            Image, 'image_derained', QoSProfile(depth=5), qos_overriding_options=overridable)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._reported = Counts()
+        self._pipeline = Pipeline(self._engine, Image(), self._deliver,
+                                  deadline=self.get_parameter('deadline').value)
+        self._subscription = self.create_subscription(
+            Image, 'image_raw', self._pipeline.submit, qos_profile_sensor_data,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        self._timer = self.create_timer(DIAGNOSTICS_PERIOD, self._report)
+        self.get_logger().info(
+            f'de-raining {self._subscription.topic_name} into {self._images.topic_name} '
+            f'with {self._engine.name} ({self._engine.precision})')
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.destroy_lifecycle_publisher(self._images)
+        self.destroy_publisher(self._diagnostics)
+        self._engine = None
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop()
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        """Stop the worker thread, then destroy the node."""
+        self._stop()
+        super().destroy_node()
+
+    def _stop(self) -> None:
+        if self._pipeline is not None:
+            self.destroy_subscription(self._subscription)
+            self.destroy_timer(self._timer)
+            self._pipeline.close()
+            self._pipeline = None
+
+    def _deliver(self, result: Result) -> None:
+        """Publish a result; called on the pipeline's thread."""
+        if result.message is not None:
+            self._images.publish(result.message)
+        if result.error is None:
+            self._latencies.append(result.latency)
+            return
+        fate = 'dropped' if result.message is None else 'passed through unchanged'
+        self._last_problem = f'image {fate}: {result.error}'
+        self.get_logger().error(self._last_problem, throttle_duration_sec=LOG_PERIOD)
+
+    def _report(self) -> None:
+        counts, latencies = self._pipeline.counts, list(self._latencies)
+        self._latencies.clear()
+        new_problems = (counts.passed_through + counts.dropped
+                        > self._reported.passed_through + self._reported.dropped)
+        self._reported = counts
+        values = {'engine': self._engine.name, 'precision': self._engine.precision,
+                  **vars(counts)}
+        if latencies:
+            values |= {'latency_ms_median': f'{statistics.median(latencies) * 1e3:.1f}',
+                       'latency_ms_max': f'{max(latencies) * 1e3:.1f}'}
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.WARN if new_problems else DiagnosticStatus.OK,
+            name=f'{self.get_fully_qualified_name()}: de-raining',
+            hardware_id=self._subscription.topic_name,
+            message=self._last_problem if new_problems else 'de-raining',
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+
+def main() -> None:
+    rclpy.init()
+    node = DerainNode()
+    try:
+        node.start()
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    main()
