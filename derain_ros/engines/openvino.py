@@ -54,10 +54,11 @@ class OpenVinoEngine:
         """De-rain a batch, as ``Engine.infer`` says."""
         check_frames(frames, out)
         start = time.monotonic()
+        # held until the request is done: OpenVINO shares its memory without owning it
+        contiguous = np.ascontiguousarray(frames)
         try:
             request = self._request(frames.shape, order)
-            request.set_input_tensor(
-                openvino.Tensor(np.ascontiguousarray(frames), shared_memory=True))
+            request.set_input_tensor(openvino.Tensor(contiguous, shared_memory=True))
             request.set_output_tensor(openvino.Tensor(out, shared_memory=True))
             request.start_async()
             if timeout is None:

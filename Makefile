@@ -1,0 +1,35 @@
+# make demo [INPUT=folder|video|bag] [TOPIC=/camera/image_raw]   see a de-raining node at work
+# make test                                                      run every check
+# make bench                                                     print the figures of the README
+PYTHON ?= python3
+VENV := .venv
+export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
+
+# A ROS that is sourced is used; elsewhere it comes from wheels.
+ifeq ($(shell $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes),yes)
+VENV_OPTIONS := --system-site-packages
+ROS := -c requirements/constraints-ros.txt
+else
+ROS := -r requirements/ros.txt
+endif
+
+.PHONY: demo test bench clean
+
+demo: $(VENV)/demo.ready
+	@$(VENV)/bin/python demo/demo.py $(if $(INPUT),--input '$(INPUT)') $(if $(TOPIC),--topic '$(TOPIC)')
+
+test: $(VENV)/test.ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/python -m pytest
+
+bench: $(VENV)/test.ready
+	$(VENV)/bin/python benchmarks/node_overhead.py
+
+clean:
+	rm -rf $(VENV) demo_out
+
+$(VENV)/%.ready: requirements/*.txt
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
+	@echo 'Installing what $* needs into $(VENV); the first time this takes a few minutes.'
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements/$*.txt $(ROS)
+	@touch $@

@@ -1,0 +1,26 @@
+"""What several tests share: the research data, where it is there, and the released model."""
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get('DERAIN_DATA', ROOT.parent / 'shared' / 'data'))
+
+
+def data_folder(name: str) -> Path:
+    """Give a folder of the research data, or skip the test, naming what is missing."""
+    folder = DATA / name
+    if not folder.exists():
+        pytest.skip(f'research data missing: {folder} (set DERAIN_DATA)')
+    return folder
+
+
+@pytest.fixture
+def street() -> np.ndarray:
+    """Give a deterministic colourful uint8 picture [H, W, 3] of an odd size, with saturation."""
+    rows, columns = np.mgrid[0:93, 0:141].astype(np.float32)
+    channels = [128 + 140 * np.sin(rows / a + columns / b) for a, b in ((9, 14), (17, 6), (5, 31))]
+    noise = np.random.default_rng(0).normal(0, 12, (93, 141, 3))
+    return np.clip(np.stack(channels, axis=-1) + noise, 0, 255).astype(np.uint8)

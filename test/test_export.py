@@ -1,0 +1,178 @@
+"""The exported graph and the CPU engine, against the network in PyTorch."""
+from pathlib import Path
+
+from conftest import data_folder
+import cv2
+import numpy as np
+from pairs import read_pairs
+import pytest
+import torch
+
+from derain_ros.engines import create_engine, DeadlineError, EngineError
+from derain_ros.engines.openvino import OpenVinoEngine
+from derain_ros.export import export, load_network, main
+from derain_ros.graph import load_graph, model_path, ModelError, MODELS
+from derain_ros.network import DerainNetwork, Shape
+
+PRECISIONS = ['f32', 'bf16']
+RELEASED = [path.stem for path in MODELS.glob('*.safetensors')]
+
+
+def reference(network: DerainNetwork, frames: np.ndarray) -> np.ndarray:
+    """De-rain uint8 RGB frames [N, H, W, 3] in float32 PyTorch."""
+    images = torch.from_numpy(frames.copy()).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        output = network(images)
+    return (output * 255).clamp(0, 255).round().byte().permute(0, 2, 3, 1).numpy()
+
+
+def run(engine: OpenVinoEngine, frames: np.ndarray, order: str = 'rgb') -> np.ndarray:
+    out = np.zeros_like(frames)
+    engine.infer(frames, out, order)
+    return out
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> int:
+    return int(np.abs(one.astype(int) - other).max())
+
+
+def half_white() -> np.ndarray:
+    image = np.zeros((96, 128, 3), np.uint8)
+    image[:, 64:] = 255
+    return image
+
+
+SOLID = {'white': np.full((96, 128, 3), 255, np.uint8), 'black': np.zeros((96, 128, 3), np.uint8),
+         'half white': half_white()}
+
+
+@pytest.fixture(scope='module')
+def network() -> DerainNetwork:
+    return load_network(MODELS / 'fast.safetensors')
+
+
+@pytest.mark.parametrize('precision', PRECISIONS)
+@pytest.mark.parametrize('content', SOLID)
+def test_extremes_stay_within_two_grey_levels_of_pytorch(network, precision, content):
+    frames = SOLID[content][None]
+    output = run(OpenVinoEngine('fast', precision), frames)
+    assert difference(output, reference(network, frames)) <= 2
+
+
+@pytest.mark.parametrize('precision', PRECISIONS)
+@pytest.mark.parametrize('size', [(16, 16), (17, 31), (45, 77), (93, 141)])
+def test_any_size_agrees_with_pytorch(network, precision, size, street):
+    frames = street[None, :size[0], :size[1]]
+    output = run(OpenVinoEngine('fast', precision), frames)
+    assert difference(output, reference(network, frames)) <= 2
+
+
+def test_bgr_frames_give_what_rgb_frames_give(street):
+    engine = OpenVinoEngine('fast', 'f32')
+    rgb_output = run(engine, street[None])
+    bgr_output = run(engine, np.ascontiguousarray(street[None, ..., ::-1]), 'bgr')
+    assert difference(rgb_output, bgr_output[..., ::-1]) <= 1
+
+
+def test_frames_of_a_batch_do_not_touch_each_other(street):
+    engine = OpenVinoEngine('fast', 'f32')
+    frames = np.stack([street, street[::-1], 255 - street])
+    alone = np.concatenate([run(engine, frame[None]) for frame in frames])
+    assert difference(run(engine, frames), alone) <= 1
+
+
+def test_frames_with_padded_rows_are_read_where_they_lie(street):
+    wide = np.zeros((93, 160, 3), np.uint8)
+    wide[:, :141] = street
+    engine = OpenVinoEngine('fast', 'f32')
+    assert np.array_equal(run(engine, wide[None, :, :141]), run(engine, street[None]))
+
+
+@pytest.mark.parametrize('name', ['rain_light', 'rain_heavy', 'rain_mixed'])
+def test_the_validation_split_scores_as_in_float32_pytorch(network, name):
+    engine = create_engine('auto', 'fast')
+    folder = data_folder(name)
+    scores = {'engine': [], 'pytorch': []}
+    validation = [pair for number, pair in read_pairs(folder).items() if 181 <= number <= 200]
+    assert len(validation) >= 15
+    for pair in validation:
+        rainy, clean = pair.rainy[None], pair.clean[None]
+        scores['engine'].append(cv2.PSNR(run(engine, rainy), clean))
+        scores['pytorch'].append(cv2.PSNR(reference(network, rainy), clean))
+    assert abs(np.mean(scores['engine']) - np.mean(scores['pytorch'])) < 0.05
+
+
+@pytest.mark.parametrize('released', RELEASED)
+def test_a_released_graph_holds_the_released_weights(released, tmp_path):
+    export(load_network(MODELS / f'{released}.safetensors'), tmp_path / 'again.onnx')
+    shipped, again = load_graph(released), load_graph(str(tmp_path / 'again.onnx'))
+    weights = {tensor.name: tensor.raw_data for tensor in again.graph.initializer}
+    assert {tensor.name: tensor.raw_data for tensor in shipped.graph.initializer} == weights
+    for value in (*shipped.graph.input, *shipped.graph.output):
+        dimensions = value.type.tensor_type.shape.dim
+        assert [d.dim_param or d.dim_value for d in dimensions] == ['N', 'H', 'W', 3]
+
+
+def test_the_command_exports_any_trained_weights(tmp_path, monkeypatch, street):
+    from safetensors.torch import save_file
+    monkeypatch.setitem(__import__('derain_ros.network').network.SHAPES, 'tiny',
+                        Shape(channels=4, units=1))
+    network = DerainNetwork(Shape(channels=4, units=1))
+    weights, graph = tmp_path / 'tiny.safetensors', tmp_path / 'tiny.onnx'
+    save_file(network.state_dict(), weights, {'shape': 'tiny'})
+    monkeypatch.setattr('sys.argv', ['export', str(weights), str(graph)])
+    assert main() == 0
+    output = run(OpenVinoEngine(str(graph), 'f32'), street[None])
+    assert difference(output, reference(network, street[None])) <= 1
+    assert str(Path.home()).encode() not in graph.read_bytes()
+
+
+def test_a_late_result_is_refused_and_the_next_one_is_right(street):
+    engine = OpenVinoEngine('fast', 'f32')
+    expected = run(engine, street[None])
+    large, out = np.zeros((1, 1080, 1920, 3), np.uint8), np.zeros((1, 1080, 1920, 3), np.uint8)
+    with pytest.raises(DeadlineError, match='no result within 1 ms'):
+        engine.infer(large, out, 'rgb', timeout=0.001)
+    assert np.array_equal(run(engine, street[None]), expected)
+
+
+def test_more_frame_sizes_than_are_kept_still_run():
+    engine = OpenVinoEngine('fast', 'f32')
+    for width in range(16, 36, 2):
+        assert run(engine, np.zeros((1, 16, width, 3), np.uint8)).shape == (1, 16, width, 3)
+
+
+@pytest.mark.parametrize('frames, out, reason', [
+    (np.zeros((1, 32, 32, 3), np.float32), np.zeros((1, 32, 32, 3), np.uint8), 'not uint8'),
+    (np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.uint8), r'\[N, H, W, 3\]'),
+    (np.zeros((1, 32, 32, 3), np.uint8), np.zeros((1, 32, 34, 3), np.uint8), 'but out is'),
+    (np.zeros((1, 15, 32, 3), np.uint8), np.zeros((1, 15, 32, 3), np.uint8), '32x15 .* 16x16'),
+    (np.zeros((1, 32, 32, 3), np.uint8), np.zeros((1, 32, 64, 3), np.uint8)[:, :, ::2],
+     'C-contiguous'),
+])
+def test_wrong_arrays_are_refused(frames, out, reason):
+    with pytest.raises(EngineError, match=reason):
+        OpenVinoEngine('fast').infer(frames, out, 'rgb')
+
+
+def test_an_unknown_engine_or_model_is_named_with_the_known_ones(tmp_path):
+    with pytest.raises(EngineError, match=r"engine 'onnx' is unknown; known are auto"):
+        create_engine('onnx', 'fast')
+    with pytest.raises(ModelError, match=r"model 'fats': neither a released name \(.*fast"):
+        create_engine('auto', 'fats')
+    broken = tmp_path / 'broken.onnx'
+    broken.write_bytes(Path(model_path('fast')).read_bytes()[:5000])
+    with pytest.raises(ModelError, match='not an ONNX file'):
+        create_engine('auto', str(broken))
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path):
+    from safetensors.torch import save_file
+    with pytest.raises(ModelError, match=r'missing\.safetensors'):
+        load_network(tmp_path / 'missing.safetensors')
+    save_file({'a': torch.zeros(1)}, tmp_path / 'other.safetensors')
+    with pytest.raises(ModelError, match="of shape 'None'; known are reference, fast"):
+        load_network(tmp_path / 'other.safetensors')
+    save_file({'a': torch.zeros(1)}, tmp_path / 'fast.safetensors', {'shape': 'fast'})
+    with pytest.raises(ModelError, match="does not fit shape 'fast'"):
+        load_network(tmp_path / 'fast.safetensors')

@@ -1,0 +1,297 @@
+"""The node as its users meet it: a process of its own, real messages over real DDS."""
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+from conftest import ROOT
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+import numpy as np
+import pytest
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+import rclpy
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from sensor_msgs.msg import Image
+
+from derain_ros.transport import use_profile
+
+PATIENCE = 20
+CONNECTING = 'connecting'
+FATES = ('received', 'derained', 'replaced', 'passed_through', 'dropped')
+
+
+def counts(status: DiagnosticStatus) -> Counter:
+    return Counter({value.key: int(value.value) for value in status.values if value.key in FATES})
+
+
+class Stack(Node):
+    """A camera and a consumer, and a hand on the node's lifecycle."""
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__('stack', namespace=namespace)
+        self.received: list[Image] = []
+        self.statuses: list[DiagnosticStatus] = []
+        self._connected = False
+        self.camera = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
+        self.create_subscription(Image, 'image_derained', self._receive, QoSProfile(depth=10))
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
+
+    def _receive(self, message: Image) -> None:
+        if message.header.frame_id == CONNECTING:
+            self._connected = True
+        else:
+            self.received.append(message)
+
+    def _diagnose(self, message: DiagnosticArray) -> None:
+        self.statuses += [status for status in message.status
+                          if status.name.startswith(f'{self.get_namespace()}/derain:')]
+
+    def counts_after(self, condition: Callable[[Counter], bool]) -> Counter:
+        """Give what became of the images, once a later report meets the condition."""
+        seen = len(self.statuses)
+        self.until(lambda: len(self.statuses) > seen and condition(counts(self.statuses[-1])))
+        return counts(self.statuses[-1])
+
+    def counts_since_connected(self, total: int) -> dict[str, int]:
+        """Give what became of the images sent since ``connect``, once there are ``total``."""
+        now = self.counts_after(
+            lambda counts: counts['received'] == self.baseline['received'] + total)
+        return dict(now - self.baseline)
+
+    def until(self, condition: Callable[[], object]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, 'waited in vain'
+            rclpy.spin_once(self, timeout_sec=0.05)
+
+    def connect(self) -> None:
+        """Send images until one comes back: both ends have then found each other."""
+        message = image(16, 16)
+        message.header.frame_id = CONNECTING
+
+        def connected() -> bool:
+            self.camera.publish(message)
+            return self._connected
+
+        self._connected = False
+        self.until(connected)
+        self.baseline = self.counts_after(
+            lambda counts: counts['received'] == sum(counts[fate] for fate in FATES[1:]))
+
+    def send(self, message: Image) -> Image:
+        """Send an image and give what comes back."""
+        before = len(self.received)
+        self.camera.publish(message)
+        self.until(lambda: len(self.received) > before)
+        return self.received[-1]
+
+    def call(self, kind: type, name: str, request: object) -> object:
+        client = self.create_client(kind, f'derain/{name}')
+        self.until(client.service_is_ready)
+        future = client.call_async(request)
+        self.until(future.done)
+        return future.result()
+
+    def transition(self, identifier: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=identifier))
+        return self.call(ChangeState, 'change_state', request).success
+
+    def state(self) -> int:
+        return self.call(GetState, 'get_state', GetState.Request()).current_state.id
+
+
+@pytest.fixture(scope='module', autouse=True)
+def context() -> Iterator[None]:
+    use_profile(ROOT / 'config' / 'fastdds_shm.xml')
+    rclpy.init()
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    stack = Stack(f'/test_{os.getpid()}_{time.monotonic_ns()}')
+    yield stack
+    stack.destroy_node()
+
+
+@pytest.fixture
+def start(stack: Stack, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start the node in a process of its own; what it logs is in ``log`` of the process."""
+    processes = []
+
+    def start(*arguments: str) -> subprocess.Popen:
+        log = tmp_path / f'node{len(processes)}.log'
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'derain_ros.node', '--ros-args',
+             '-r', f'__ns:={stack.get_namespace()}', *arguments],
+            stdout=log.open('w'), stderr=subprocess.STDOUT, cwd=ROOT)
+        process.log = log
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def image(height: int = 48, width: int = 64, encoding: str = 'bgr8', channels: int = 3) -> Image:
+    message = Image(height=height, width=width, encoding=encoding, step=width * channels)
+    noise = np.random.default_rng(0).integers(0, 256, height * width * channels, np.uint8)
+    message.data = array('B', noise.tobytes())
+    message.header.frame_id = 'camera_front'
+    message.header.stamp.sec, message.header.stamp.nanosec = 1234, 567890
+    return message
+
+
+def test_an_image_comes_back_derained_with_its_header(stack, start):
+    start()
+    stack.connect()
+    sent = image()
+    came = stack.send(sent)
+    assert came.header == sent.header
+    assert (came.height, came.width, came.encoding, came.step) == (48, 64, 'bgr8', 192)
+    assert came.data != sent.data
+
+
+@pytest.mark.parametrize('encoding, channels, comes_back_as', [
+    ('rgb8', 3, 'rgb8'), ('bgra8', 4, 'bgra8'), ('mono8', 1, 'mono8'), ('yuv422', 2, 'bgr8'),
+    ('bayer_rggb8', 1, 'bgr8'), ('rgb16', 6, 'bgr8')])
+def test_camera_encodings(stack, start, encoding, channels, comes_back_as):
+    start()
+    stack.connect()
+    assert stack.send(image(encoding=encoding, channels=channels)).encoding == comes_back_as
+
+
+def test_broken_images_do_not_stop_the_node(stack, start):
+    process = start()
+    stack.connect()
+    unknown = image(encoding='32FC1', channels=4)
+    assert stack.send(unknown) == unknown, 'a valid message passes through'
+    broken = image()
+    broken.height += 1
+    stack.camera.publish(broken)
+    assert stack.counts_since_connected(2) == {'received': 2, 'passed_through': 1, 'dropped': 1}
+    assert stack.statuses[-1].level == DiagnosticStatus.WARN
+    assert 'take 9408' in stack.statuses[-1].message
+    assert len(stack.received) == 1, 'a message that contradicts itself is not passed on'
+    assert stack.send(image()).encoding == 'bgr8'
+    assert "encoding '32FC1' is not one that can be de-rained" in process.log.read_text()
+
+
+def test_a_deadline_that_cannot_be_met_passes_images_through(stack, start):
+    start('-p', 'deadline:=0.001')
+    stack.connect()
+    sent = image(720, 1280)
+    assert stack.send(sent) == sent
+    assert stack.counts_since_connected(1) == {'received': 1, 'passed_through': 1}
+    assert 'no result within' in stack.statuses[-1].message
+
+
+def test_diagnostics_account_for_every_image(stack, start):
+    start()
+    stack.connect()
+    for _ in range(5):
+        stack.send(image())
+    assert stack.counts_since_connected(5) == {'received': 5, 'derained': 5}
+    values = {value.key: value.value for status in stack.statuses for value in status.values}
+    assert values['engine'] == 'openvino'
+    assert values['precision'] in ('bf16', 'f32')
+    assert 0 < float(values['latency_ms_median']) <= float(values['latency_ms_max'])
+
+
+@pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_node_cleanly(stack, start, stop):
+    process = start()
+    stack.connect()
+    stack.send(image())
+    process.send_signal(stop)
+    assert process.wait(timeout=PATIENCE) == 0
+    assert 'Traceback' not in process.log.read_text()
+
+
+def test_a_camera_that_is_killed_and_comes_back(stack, start):
+    start()
+    script = ('import rclpy, time; from sensor_msgs.msg import Image; rclpy.init();'
+              f'node = rclpy.create_node("camera", namespace="{stack.get_namespace()}");'
+              'camera = node.create_publisher(Image, "image_raw", 1);'
+              'message = Image(height=16, width=16, step=48, encoding="bgr8");'
+              'message.data = bytes(768)\n'
+              'while True: camera.publish(message); time.sleep(0.05)')
+    for _ in range(2):
+        before = len(stack.received)
+        camera = subprocess.Popen([sys.executable, '-c', script])
+        stack.until(lambda before=before: len(stack.received) > before + 3)
+        camera.kill()
+        camera.wait()
+
+
+def test_topics_are_remapped(stack, start):
+    start('-r', 'image_raw:=front/image', '-r', 'image_derained:=front/clear')
+    came = []
+    camera = stack.create_publisher(Image, 'front/image', qos_profile_sensor_data)
+    stack.create_subscription(Image, 'front/clear', came.append, 10)
+    stack.until(camera.get_subscription_count)
+    stack.until(lambda: stack.count_publishers('front/clear'))
+
+    def arrived() -> bool:
+        camera.publish(image())
+        return bool(came)
+
+    stack.until(arrived)
+
+
+def test_a_lifecycle_manager_is_in_charge_where_autostart_is_off(stack, start):
+    start('-p', 'autostart:=false')
+    assert stack.state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert stack.transition(Transition.TRANSITION_CONFIGURE)
+    assert stack.camera.get_subscription_count() == 0, 'not subscribed before activation'
+    for _ in range(2):
+        assert stack.transition(Transition.TRANSITION_ACTIVATE)
+        stack.connect()
+        stack.send(image())
+        assert stack.transition(Transition.TRANSITION_DEACTIVATE)
+        stack.until(lambda: stack.camera.get_subscription_count() == 0)
+    assert stack.transition(Transition.TRANSITION_CLEANUP)
+    assert stack.transition(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    assert stack.state() == State.PRIMARY_STATE_FINALIZED
+
+
+def test_a_wrong_model_is_named_and_can_be_corrected(stack, start):
+    process = start('-p', 'model:=fats')
+    assert stack.state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert "not configured: model 'fats': neither a released name" in process.log.read_text()
+    parameter = Parameter('model', value='fast').to_parameter_msg()
+    stack.call(SetParameters, 'set_parameters', SetParameters.Request(parameters=[parameter]))
+    assert stack.transition(Transition.TRANSITION_CONFIGURE)
+    assert stack.transition(Transition.TRANSITION_ACTIVATE)
+    stack.connect()
+    stack.send(image())
+
+
+def test_every_parameter_describes_itself(stack, start):
+    start('--params-file', str(ROOT / 'config' / 'derain.yaml'))
+    names = ['autostart', 'engine', 'model', 'deadline']
+    described = stack.call(DescribeParameters, 'describe_parameters',
+                           DescribeParameters.Request(names=names))
+    assert all(len(descriptor.description) > 20 for descriptor in described.descriptors)
+    allowed, = described.descriptors[3].floating_point_range
+    assert (allowed.from_value, allowed.to_value) == (0.001, 60.0)
+
+
+def test_the_qos_of_a_topic_can_be_overridden(stack, start):
+    topic = f'{stack.get_namespace()}/image_derained'
+    start('-p', f'qos_overrides.{topic}.publisher.reliability:=best_effort')
+    stack.until(lambda: stack.get_publishers_info_by_topic(topic))
+    publisher, = stack.get_publishers_info_by_topic(topic)
+    assert publisher.qos_profile.reliability.name == 'BEST_EFFORT'
