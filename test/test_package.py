@@ -1,0 +1,132 @@
+"""The package as colcon builds and ROS finds it."""
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+from conftest import ROOT
+import pytest
+
+PATIENCE = 60
+
+# the commands of the README, and what runs each
+README = {
+    'make demo': 'CI',
+    'make test': 'CI',
+    'make demo INPUT=photographs': 'test_demo',
+    'make demo INPUT=drive.mp4': 'test_demo',
+    'make demo INPUT=drive_bag TOPIC=/camera/front/image_raw': 'test_demo',
+    'rosdep install --from-paths derain_ros --ignore-src -y': 'a machine with ROS',
+    'pip install -r derain_ros/requirements/runtime.txt': 'make, through requirements/demo.txt',
+    'colcon build --packages-select derain_ros': 'the fixture installed',
+    'source install/setup.bash': 'the fixture environment',
+    'ros2 launch derain_ros derain.launch.py topic:=/camera/front/image_raw':
+        'test_ros2_launch_brings_the_node_to_active, where launch_ros is installed',
+    'pip install -r requirements/training.txt': 'make, through requirements/test.txt',
+    'python training/train.py --config training/config/fast.yaml --data data --out runs/fast':
+        'test_training',
+    'python -m derain_ros.export runs/fast/weights.safetensors fast.onnx': 'test_export',
+    'make bench': 'by hand, for the figures of the README',
+}
+
+
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the checkout with colcon as a ROS user does; give the install prefix."""
+    base = tmp_path_factory.mktemp('workspace')
+    colcon = shutil.which('colcon', path=f'{Path(sys.executable).parent}:{os.environ["PATH"]}')
+    subprocess.run([colcon, '--log-base', base / 'log', 'build', '--base-paths', ROOT,
+                    '--packages-select', 'derain_ros', '--build-base', base / 'build',
+                    '--install-base', base / 'install'], check=True, cwd=base, timeout=300)
+    return base / 'install' / 'derain_ros'
+
+
+@pytest.fixture
+def environment(installed: Path) -> dict[str, str]:
+    """Give the environment that sourcing the workspace's setup file makes."""
+    variables = subprocess.run(
+        ['bash', '-c', f'source {installed.parent}/local_setup.bash && env -0'],
+        check=True, capture_output=True, text=True, cwd=installed).stdout
+    return dict(line.split('=', 1) for line in variables.split('\0') if '=' in line)
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Iterator:
+    """Start a command in the sourced workspace; give it a line to wait for, get its output."""
+    processes = []
+
+    def run(command: list, wait_for: str) -> str:
+        process = subprocess.Popen(command, env=environment, cwd=tmp_path, text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        processes.append(process)
+        output = ''
+        for line in process.stdout:
+            output += line
+            if re.search(wait_for, line):
+                return output
+        raise AssertionError(f'ended without {wait_for!r}:\n{output}')
+
+    yield run
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=PATIENCE) == 0
+
+
+def test_colcon_installs_what_the_car_needs(installed):
+    share = installed / 'share' / 'derain_ros'
+    for name in ('package.xml', 'launch/derain.launch.py', 'config/derain.yaml',
+                 'config/fastdds_shm.xml'):
+        assert (share / name).is_file(), name
+    assert (installed / 'share/ament_index/resource_index/packages/derain_ros').is_file()
+    models = {path.suffix for path in installed.rglob('derain_ros/models/fast.*')}
+    assert {'.onnx', '.safetensors'} <= models
+
+
+def test_the_installed_node_runs_from_the_sourced_workspace(installed, run):
+    node = installed / 'lib' / 'derain_ros' / 'derain_node'
+    run([node, '--ros-args', '-r', '__ns:=/test_package'],
+        r'de-raining /test_package/image_raw into /test_package/image_derained with openvino')
+
+
+@pytest.mark.parametrize('arguments, topics', [
+    ([], '/image_raw into /image_derained'),
+    (['namespace:=front'], '/front/image_raw into /front/image_derained'),
+    (['topic:=/camera/image_raw'], '/camera/image_raw into /camera/image_derained'),
+    (['topic:=a/image', 'output:=b/clear', 'engine:=openvino', 'log_level:=debug'],
+     '/a/image into /b/clear'),
+])
+def test_ros2_launch_brings_the_node_to_active(run, arguments, topics):
+    pytest.importorskip('launch_ros', reason='launch_ros is not installed: it has no wheel')
+    run(['ros2', 'launch', 'derain_ros', 'derain.launch.py', *arguments],
+        f'de-raining {topics} with openvino')
+
+
+def test_package_xml_and_setup_py_agree():
+    package = ElementTree.parse(ROOT / 'package.xml').getroot()
+    setup = (ROOT / 'setup.py').read_text()
+    for tag in ('name', 'version', 'license'):
+        assert f"'{package.findtext(tag)}'" in setup
+    assert f'\n{package.findtext("version")} (' in (ROOT / 'CHANGELOG.rst').read_text()
+
+
+def test_every_ros_import_is_a_dependency():
+    package = ElementTree.parse(ROOT / 'package.xml').getroot()
+    depends = {element.text for element in package if element.tag.endswith('depend')}
+    known = {'diagnostic_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces',
+             'rclpy', 'sensor_msgs', 'std_msgs', 'ament_index_python'}
+    files = [*(ROOT / 'derain_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py'),
+             *(ROOT / 'test').glob('*.py')]
+    imported = {name for file in files for name in re.findall(
+        r'^(?:from|import) (\w+)', file.read_text(), re.MULTILINE)} & known
+    assert imported <= depends
+
+
+def test_every_command_of_the_readme_is_known_to_be_run():
+    blocks = re.findall(r'```bash\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
+    commands = {line.split('#')[0].strip() for block in blocks for line in block.splitlines()}
+    assert commands - {''} == set(README)
