@@ -116,8 +116,14 @@ class DerainNode(LifecycleNode):
 
     def _deliver(self, result: Result) -> None:
         """Publish a result; called on the pipeline's thread."""
-        if result.message is not None:
-            self._images.publish(result.message)
+        try:
+            if result.message is not None:
+                self._images.publish(result.message)
+        except Exception as error:  # DDS's own; and a signal invalidates the publisher any time
+            if self.context.ok():
+                self.get_logger().error(f'image not published: {error}',
+                                        throttle_duration_sec=LOG_PERIOD)
+            return
         if result.error is None:
             self._latencies.append(result.latency)
             return
@@ -156,6 +162,10 @@ def main(engine: Engine | None = None) -> None:
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        # a signal invalidates the context in the middle of whatever rclpy is doing
+        if rclpy.ok():
+            raise
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

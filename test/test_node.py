@@ -215,7 +215,8 @@ def test_diagnostics_account_for_every_image(stack, start):
 def test_a_signal_ends_the_node_cleanly(stack, start, stop):
     process = start()
     stack.connect()
-    stack.send(image())
+    stack.camera.publish(image(1080, 1920))
+    time.sleep(0.2)  # now the engine is at work on it
     process.send_signal(stop)
     assert process.wait(timeout=PATIENCE) == 0
     assert 'Traceback' not in process.log.read_text()
