@@ -23,7 +23,7 @@ from pictures import ROWS, write_sheet, write_video
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rosbags.highlevel import AnyReader
-from sources import open_source, Source, SourceError
+from sources import open_source, Shot, Source, SourceError
 from tqdm import tqdm
 
 from derain_ros import images
@@ -32,7 +32,7 @@ from derain_ros.transport import use_profile
 ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE = '/derain_demo'
 CONNECT_SECONDS = 30
-SETTLE_SECONDS = 10
+SETTLE_SECONDS = 30
 
 
 def play(source: Source, bag: Path) -> Flight:
@@ -42,10 +42,12 @@ def play(source: Source, bag: Path) -> Flight:
     executor.add_node(camera)
     receiver = threading.Thread(target=_spin, args=[executor], daemon=True)
     receiver.start()
-    node = subprocess.Popen([sys.executable, '-m', 'derain_ros.node', '--ros-args',
+    # single images have all the time they need; what a car waits for is no matter here
+    patience = [] if source.rate else ['-p', f'deadline:={float(SETTLE_SECONDS)}']
+    node = subprocess.Popen([sys.executable, '-m', 'derain_ros.node', '--ros-args', *patience,
                              '-r', f'__ns:={NAMESPACE}', '--log-level', 'warn'])
     try:
-        first = next(source.shots())
+        first = next(source.shots()) if source.rate else Shot(np.zeros((16, 16, 3), np.uint8))
         if not _wait(lambda: camera.connect(first), CONNECT_SECONDS, node):
             raise SourceError('the de-raining node did not start; its own messages say why')
         _show(source, camera)
