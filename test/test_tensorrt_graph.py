@@ -98,5 +98,5 @@ def test_a_weight_that_the_precision_cannot_carry_is_named(tmp_path, value, prec
     weights[3, 2, 1, 0] = value
     tensor.CopyFrom(numpy_helper.from_array(weights, name))
     onnx.save(broken, tmp_path / 'broken.onnx')
-    with pytest.raises(ModelError, match=f"broken.onnx.*{name}.*{value}.*{precision}"):
+    with pytest.raises(ModelError, match=f'broken.onnx.*{name}.*{value}.*{precision}'):
         tensorrt_graph(str(tmp_path / 'broken.onnx'), Size(1, 64, 96), 'bgr', precision)
