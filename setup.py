@@ -23,5 +23,8 @@ setup(
     description='Removes rain from camera images, '
                 'between the camera drivers and the driving stack.',
     license='Apache-2.0',
-    entry_points={'console_scripts': ['derain_node = derain_ros.node:main']},
+    entry_points={'console_scripts': [
+        'build_engine = derain_ros.build_engine:main',
+        'derain_node = derain_ros.node:main',
+    ]},
 )

@@ -34,7 +34,7 @@ WARM_UP = 10
 class CopyEngine:
     """Copies; notes the CPU seconds used from one copy to the next, by its thread and by all."""
 
-    name, precision = 'copy', 'u8'
+    name, precision, problem = 'copy', 'u8', ''
 
     def __init__(self) -> None:
         self.used: list[np.ndarray] = []

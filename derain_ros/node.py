@@ -50,7 +50,8 @@ class DerainNode(LifecycleNode):
                 description=description, floating_point_range=[bounds] if bounds else []))
 
         declare('autostart', True, 'Configure and activate at start, without a lifecycle manager.')
-        declare('engine', 'auto', 'What runs the network: auto or openvino. Read in configure.')
+        declare('engine', 'auto', 'What runs the network: auto, tensorrt or openvino. '
+                'Read in configure.')
         declare('model', 'fast', 'Released model, or path of an ONNX file. Read in configure.')
         declare('deadline', 1.0, 'Seconds from reception after which an image passes through '
                 'unchanged. Read in configure.',
@@ -65,7 +66,8 @@ class DerainNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         name, model = (self.get_parameter(key).value for key in ('engine', 'model'))
         try:
-            self._engine = self._given_engine or create_engine(name, model)
+            self._engine = self._given_engine or create_engine(
+                name, model, self.get_logger())
         except (EngineError, ModelError) as error:
             self.get_logger().error(f'not configured: {error}')
             return TransitionCallbackReturn.FAILURE
@@ -137,16 +139,17 @@ class DerainNode(LifecycleNode):
         new_problems = (counts.passed_through + counts.dropped
                         > self._reported.passed_through + self._reported.dropped)
         self._reported = counts
+        problem = self._last_problem if new_problems else self._engine.problem
         values = {'engine': self._engine.name, 'precision': self._engine.precision,
                   **vars(counts)}
         if latencies:
             values |= {'latency_ms_median': f'{statistics.median(latencies) * 1e3:.1f}',
                        'latency_ms_max': f'{max(latencies) * 1e3:.1f}'}
         status = DiagnosticStatus(
-            level=DiagnosticStatus.WARN if new_problems else DiagnosticStatus.OK,
+            level=DiagnosticStatus.WARN if problem else DiagnosticStatus.OK,
             name=f'{self.get_fully_qualified_name()}: de-raining',
             hardware_id=self._subscription.topic_name,
-            message=self._last_problem if new_problems else 'de-raining',
+            message=problem or 'de-raining',
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()

@@ -20,7 +20,7 @@ ARGUMENTS = {
     'topic': ('image_raw', 'Camera topic to subscribe to.'),
     'output': ('', 'Topic to publish to; empty: image_derained beside the camera topic.'),
     'config': (str(CONFIG / 'derain.yaml'), 'Parameter file.'),
-    'engine': ('', 'What runs the network: auto or openvino; empty: as the file says.'),
+    'engine': ('', 'What runs the network: auto, tensorrt or openvino; empty: as the file says.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
 }
 

@@ -2,6 +2,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
+import contextlib
 import os
 from pathlib import Path
 import signal
@@ -23,6 +24,8 @@ from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import Image
 import yaml
 
+from derain_ros.engines import EngineError
+from derain_ros.engines.cuda import first_gpu
 from derain_ros.transport import use_profile
 
 PATIENCE = 20
@@ -130,10 +133,10 @@ def start(stack: Stack, tmp_path: Path) -> Iterator[Callable[..., subprocess.Pop
     """Start the node in a process of its own; what it logs is in ``log`` of the process."""
     processes = []
 
-    def start(*arguments: str) -> subprocess.Popen:
+    def start(*arguments: str, program: tuple = ('-m', 'derain_ros.node')) -> subprocess.Popen:
         log = tmp_path / f'node{len(processes)}.log'
         process = subprocess.Popen(
-            [sys.executable, '-m', 'derain_ros.node', '--ros-args',
+            [sys.executable, *program, '--ros-args',
              '-r', f'__ns:={stack.get_namespace()}', *arguments],
             stdout=log.open('w'), stderr=subprocess.STDOUT, cwd=ROOT)
         process.log = log
@@ -307,3 +310,36 @@ def test_the_qos_of_a_topic_can_be_overridden(stack, start):
     stack.until(lambda: stack.get_publishers_info_by_topic(topic))
     publisher, = stack.get_publishers_info_by_topic(topic)
     assert publisher.qos_profile.reliability.name == 'BEST_EFFORT'
+
+
+BROKEN_GPU = """
+import logging
+from derain_ros.engines import create_engine, EngineError
+from derain_ros.engines.auto import AutoEngine
+from derain_ros.node import main
+
+def obtain(size, order):
+    raise EngineError('the GPU has fallen off the bus')
+
+main(AutoEngine(create_engine('openvino', 'fast'), obtain, logging.getLogger()))
+"""
+
+
+def test_a_gpu_that_fails_is_a_warning_and_images_are_derained_all_the_same(stack, start):
+    start(program=('-c', BROKEN_GPU))
+    stack.connect()
+    stack.send(image())
+    assert stack.counts_since_connected(1) == {'received': 1, 'derained': 1}
+    stack.until(lambda: stack.statuses[-1].level == DiagnosticStatus.WARN)
+    assert stack.statuses[-1].message == (
+        'on openvino, TensorRT again in 10 s: the GPU has fallen off the bus')
+
+
+@pytest.mark.parametrize('engine, text', [
+    ('auto', 'runs on openvino'), ('tensorrt', "not configured: engine 'tensorrt'")])
+def test_without_a_gpu_the_node_says_once_what_that_means(stack, start, engine, text):
+    with contextlib.suppress(EngineError):
+        pytest.skip(f'there is a GPU: {first_gpu().name}')
+    process = start('-p', f'engine:={engine}')
+    stack.until(lambda: text in process.log.read_text())
+    assert process.log.read_text().count('no GPU can be used') == 1

@@ -16,7 +16,7 @@ PATIENCE = 10
 class Inverter:
     """An engine whose result is easy to tell from its input, and that can be held up."""
 
-    name, precision = 'inverter', 'u8'
+    name, precision, problem = 'inverter', 'u8', ''
 
     def __init__(self) -> None:
         self.started, self.go_on = threading.Semaphore(0), threading.Semaphore(0)

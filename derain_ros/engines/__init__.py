@@ -1,4 +1,5 @@
 """Engines: what runs the network in the car, one runtime per file behind one protocol."""
+import logging
 from typing import Protocol
 
 import numpy as np
@@ -6,6 +7,8 @@ import numpy as np
 from derain_ros.graph import Order
 
 SMALLEST = 16
+
+_log = logging.getLogger(__name__)
 
 
 class EngineError(RuntimeError):
@@ -16,11 +19,24 @@ class DeadlineError(EngineError):
     """The result was not there in time."""
 
 
+class Log(Protocol):
+    """Where to say what runs; the loggers of ROS and of Python both do."""
+
+    def info(self, message: str) -> None: ...
+
+    def warning(self, message: str) -> None: ...
+
+
 class Engine(Protocol):
-    """A network ready to run. One thread calls it."""
+    """
+    A network ready to run. One thread calls it.
+
+    ``problem`` says why a faster engine is not what runs, and is empty where nothing is wrong.
+    """
 
     name: str
     precision: str
+    problem: str
 
     def infer(self, frames: np.ndarray, out: np.ndarray, order: Order,
               timeout: float | None = None) -> None:
@@ -54,18 +70,32 @@ def check_frames(frames: np.ndarray, out: np.ndarray) -> None:
         raise EngineError('out is not C-contiguous, so it cannot be written in place')
 
 
-def create_engine(name: str, model: str) -> Engine:
+def create_engine(name: str, model: str, log: Log = _log) -> Engine:
     """
-    Create the engine of the given name; ``auto`` takes the best that runs on this machine.
+    Create the engine of the given name.
 
-    :raises EngineError: the name is unknown, or the runtime is not installed.
+    ``auto`` is TensorRT where there is a GPU, on the CPU until its engine is built; elsewhere the
+    CPU. ``tensorrt`` is the same, but demands the GPU. ``openvino`` is the CPU.
+
+    :param log: is told what runs and why.
+    :raises EngineError: the name is unknown, or what it names cannot run on this machine.
     :raises ModelError: there is no such model.
     """
-    if name not in ('auto', 'openvino'):
-        raise EngineError(f"engine '{name}' is unknown; known are auto, openvino")
+    if name not in ('auto', 'tensorrt', 'openvino'):
+        raise EngineError(f"engine '{name}' is unknown; known are auto, tensorrt, openvino")
     try:
         from derain_ros.engines.openvino import OpenVinoEngine
     except ImportError as error:
         raise EngineError(f"engine 'openvino' is not installed ({error}); "
                           'pip install -r requirements/runtime.txt') from error
-    return OpenVinoEngine(model)
+    cpu = OpenVinoEngine(model)
+    if name == 'openvino':
+        return cpu
+    try:
+        from derain_ros.engines.auto import accelerate
+        return accelerate(cpu, model, log)
+    except EngineError as error:
+        if name == 'tensorrt':
+            raise EngineError(f"engine 'tensorrt': {error}") from error
+        log.info(f'runs on {cpu.name} ({cpu.precision}): {error}')
+        return cpu

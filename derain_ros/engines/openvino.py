@@ -34,6 +34,7 @@ class OpenVinoEngine:
     """
 
     name = 'openvino'
+    problem = ''
 
     def __init__(self, model: str, precision: str | None = None) -> None:
         """

@@ -1,0 +1,223 @@
+"""The engine of a machine with a GPU: on the CPU at once, on TensorRT as soon as it is built."""
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+import subprocess
+import sys
+import threading
+import time
+import weakref
+
+import numpy as np
+
+from derain_ros.engines import check_frames, DeadlineError, Engine, EngineError, Log
+from derain_ros.engines.cache import EngineCache
+from derain_ros.engines.cuda import first_gpu
+from derain_ros.engines.tensorrt_api import load_tensorrt
+from derain_ros.engines.tensorrt_graph import Size
+from derain_ros.graph import Order
+
+# as many as there are cameras in a car; each engine holds its feature maps on the GPU
+KEPT = 8
+# seconds
+FIRST_BACKOFF, LONGEST_BACKOFF = 10.0, 600.0
+# a GPU that hangs misses every deadline; one that is busy, some
+MISSES = 10
+
+
+@dataclass
+class Accelerator:
+    """The TensorRT engine for one frame size and order, and how it fares."""
+
+    engine: Engine | None = None
+    awaited: bool = False
+    failures: int = 0
+    misses: int = 0
+    retry_at: float = float('-inf')
+    problem: str = ''
+
+
+class AutoEngine:
+    """
+    Runs frames on TensorRT where that is ready, and on the CPU where it is not.
+
+    The first frame of a size and order starts a build in the background; the engine is taken up
+    between two frames. If TensorRT fails, the frame is run again on the CPU, and TensorRT is
+    loaded again after a pause, twice as long after each failure without a success between.
+    """
+
+    def __init__(self, cpu: Engine, obtain: Callable[[Size, Order], Engine], log: Log, *,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        """
+        Start the background thread.
+
+        :param cpu: runs every frame that TensorRT does not.
+        :param obtain: builds and loads a TensorRT engine, however long that takes, or raises
+            EngineError; called on the background thread.
+        """
+        self._cpu, self._log, self._clock = cpu, log, clock
+        self._used: Engine = cpu
+        self._accelerators: OrderedDict[tuple[Size, Order], Accelerator] = OrderedDict()
+        self._wanted: SimpleQueue = SimpleQueue()
+        self._obtained: SimpleQueue = SimpleQueue()
+        threading.Thread(target=_work, args=(obtain, self._wanted, self._obtained),
+                         name='tensorrt', daemon=True).start()
+        weakref.finalize(self, self._wanted.put, None)
+
+    @property
+    def name(self) -> str:
+        """What ran the last frame."""
+        return self._used.name
+
+    @property
+    def precision(self) -> str:
+        """What the last frame ran in."""
+        return self._used.precision
+
+    @property
+    def problem(self) -> str:
+        """Why some frames are not on TensorRT; empty while its engines are only being built."""
+        return '; '.join(accelerator.problem for accelerator in list(self._accelerators.values())
+                         if accelerator.problem)
+
+    def infer(self, frames: np.ndarray, out: np.ndarray, order: Order,
+              timeout: float | None = None) -> None:
+        """De-rain a batch, as ``Engine.infer`` says."""
+        check_frames(frames, out)
+        start = self._clock()
+        accelerator = self._accelerator(frames, order)
+        if accelerator.engine is not None:
+            self._used = accelerator.engine
+            try:
+                accelerator.engine.infer(frames, out, order, timeout)
+                accelerator.failures = accelerator.misses = 0
+                accelerator.problem = ''
+                return
+            except DeadlineError as error:
+                accelerator.misses += 1
+                if accelerator.misses == MISSES:
+                    self._give_up(accelerator, error)
+                raise
+            except EngineError as error:
+                self._give_up(accelerator, error)
+        self._used = self._cpu
+        left = None if timeout is None else timeout - (self._clock() - start)
+        self._cpu.infer(frames, out, order, left)
+
+    def _accelerator(self, frames: np.ndarray, order: Order) -> Accelerator:
+        self._take_up()
+        key = Size(*frames.shape[:3]), order
+        accelerator = self._accelerators.setdefault(key, Accelerator())
+        self._accelerators.move_to_end(key)
+        if len(self._accelerators) > KEPT:
+            self._accelerators.popitem(last=False)
+        if (accelerator.engine is None and not accelerator.awaited
+                and self._clock() >= accelerator.retry_at):
+            accelerator.awaited = True
+            self._wanted.put(key)
+        return accelerator
+
+    def _take_up(self) -> None:
+        """Take what the background thread has ready."""
+        while True:
+            try:
+                key, result = self._obtained.get_nowait()
+            except Empty:
+                return
+            accelerator = self._accelerators.get(key)
+            if accelerator is None:
+                continue
+            accelerator.awaited = False
+            if isinstance(result, Exception):
+                self._give_up(accelerator, result)
+            else:
+                accelerator.engine = result
+                (batch, height, width), order = key
+                self._log.info(f'{batch} x {width}x{height} {order} now on {result.name} '
+                               f'({result.precision})')
+
+    def _give_up(self, accelerator: Accelerator, error: Exception) -> None:
+        pause = min(FIRST_BACKOFF * 2 ** accelerator.failures, LONGEST_BACKOFF)
+        accelerator.engine, accelerator.misses = None, 0
+        accelerator.failures += 1
+        accelerator.retry_at = self._clock() + pause
+        accelerator.problem = f'on {self._cpu.name}, TensorRT again in {pause:.0f} s: {error}'
+        self._log.warning(accelerator.problem)
+
+
+def _work(obtain: Callable[[Size, Order], Engine], wanted: SimpleQueue,
+          obtained: SimpleQueue) -> None:
+    while (key := wanted.get()) is not None:
+        try:
+            obtained.put((key, obtain(*key)))
+        except Exception as error:  # whatever it was, the CPU goes on and there is a next time
+            obtained.put((key, error))
+
+
+class BuildProcess:
+    """Obtains TensorRT engines that another process builds, so that no frame waits for it."""
+
+    def __init__(self, model: str, log: Log) -> None:
+        """
+        Name the model.
+
+        :param model: released name or path of an ONNX file.
+        """
+        self._model, self._log = model, log
+        self._process: subprocess.Popen | None = None
+
+    def __call__(self, size: Size, order: Order) -> Engine:
+        """
+        Build an engine, or find it in the cache, and load it.
+
+        :raises EngineError: it cannot be built, or not be loaded even when built anew.
+        """
+        from derain_ros.engines.tensorrt import PlanError, TensorRtEngine
+
+        cache = EngineCache()
+        path = self._build(size, order)
+        try:
+            return TensorRtEngine(cache.read(path))
+        except PlanError as error:
+            self._log.warning(f'building it anew: {error}')
+        return TensorRtEngine(cache.read(self._build(size, order, '--rebuild')))
+
+    def close(self) -> None:
+        """End a build that is under way."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def _build(self, size: Size, order: Order, *options: str) -> Path:
+        command = [sys.executable, '-m', 'derain_ros.build_engine', self._model,
+                   '--size', f'{size.width}x{size.height}', '--batch', str(size.batch),
+                   '--order', order, *options]
+        self._log.info(f'building the TensorRT engine for {size.batch} x {size.width}x'
+                       f'{size.height} {order} in the background')
+        # the frames have the first right to the processor
+        self._process = subprocess.Popen(['nice', *command], text=True, stdout=subprocess.PIPE,
+                                         stderr=subprocess.PIPE)
+        output, messages = self._process.communicate()
+        lines = [line for line in messages.splitlines() if line.strip()]
+        if self._process.returncode != 0:
+            reason = lines[-1] if lines else f'exit status {self._process.returncode}'
+            raise EngineError(f'TensorRT engine not built: {reason.removeprefix("error: ")}')
+        for line in lines:
+            self._log.info(line)
+        return Path(output.splitlines()[-1])
+
+
+def accelerate(cpu: Engine, model: str, log: Log) -> AutoEngine:
+    """
+    Put a GPU before the engine of the CPU.
+
+    :raises EngineError: this machine has no GPU, or no TensorRT to use it.
+    """
+    gpu, tensorrt = first_gpu(), load_tensorrt()
+    log.info(f'runs on {cpu.name} ({cpu.precision}) until {tensorrt.flavour} {tensorrt.version} '
+             f'on {gpu.name} is ready')
+    builds = BuildProcess(model, log)
+    engine = AutoEngine(cpu, builds, log)
+    weakref.finalize(engine, builds.close)
+    return engine

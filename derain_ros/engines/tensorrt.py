@@ -1,0 +1,188 @@
+"""TensorRT: the engine of machines with an NVIDIA GPU."""
+from contextlib import ExitStack
+import ctypes
+import time
+import weakref
+
+from cuda.bindings import runtime as cuda
+import numpy as np
+
+from derain_ros.engines import check_frames, DeadlineError, EngineError
+from derain_ros.engines.cache import Entry
+from derain_ros.engines.cuda import checked, first_gpu
+from derain_ros.engines.tensorrt_api import (
+    convolution_precisions,
+    create_log,
+    describe,
+    load_tensorrt,
+)
+from derain_ros.graph import Order
+
+POLL_PERIOD = 0.0002
+
+
+class PlanError(EngineError):
+    """TensorRT does not take this serialised engine; one that is built anew may do."""
+
+
+class TensorRtEngine:
+    """
+    Runs one built engine: one batch size, frame size and channel order.
+
+    Frames travel through pinned buffers of its own. The memory of a message is the message's to
+    free, so a GPU that is late could write into what has become something else; and what ``out``
+    receives is copied only once every step before has reported success.
+    """
+
+    name = 'tensorrt'
+    problem = ''
+
+    def __init__(self, entry: Entry, *, cuda_graph: bool = True) -> None:
+        """
+        Load the engine onto the first GPU and run it once.
+
+        :param entry: the engine; it must have been built by this TensorRT for this GPU.
+        :param cuda_graph: launch each frame's work as one recorded graph where CUDA can record
+            it; else, step by step.
+        :raises PlanError: TensorRT does not take this engine.
+        :raises EngineError: there is no GPU or no TensorRT, or too little memory.
+        """
+        first_gpu()
+        self._shape = (entry.key.batch, entry.key.height, entry.key.width, 3)
+        self._order = entry.key.order
+        self._bytes = int(np.prod(self._shape))
+        self._graph = None
+        self._load(entry)
+        with ExitStack() as resources:
+            self._allocate(resources)
+            self._bind()
+            self._warm_up()
+            if cuda_graph:
+                self._record(resources)
+            resources.callback(cuda.cudaStreamSynchronize, self._stream)
+            weakref.finalize(self, resources.pop_all().close)
+
+    @property
+    def uses_cuda_graph(self) -> bool:
+        """Whether each frame's work is launched as one recorded graph."""
+        return self._graph is not None
+
+    def infer(self, frames: np.ndarray, out: np.ndarray, order: Order,
+              timeout: float | None = None) -> None:
+        """
+        De-rain a batch, as ``Engine.infer`` says.
+
+        :raises EngineError: also where the frames are not of the engine's one size and order.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        check_frames(frames, out)
+        if frames.shape != self._shape or order != self._order:
+            raise EngineError(f'the engine takes {self._order} {self._shape}, '
+                              f'not {order} {frames.shape}')
+        self._wait(end)  # for a frame before that missed its deadline and is still in work
+        np.copyto(self._host_input, frames)
+        self._launch()
+        self._wait(end)
+        np.copyto(out, self._host_output)
+
+    def _load(self, entry: Entry) -> None:
+        tensorrt = load_tensorrt()
+        trt, self._log = tensorrt.module, create_log(tensorrt)
+        self._runtime = trt.Runtime(self._log)
+        engine = self._runtime.deserialize_cuda_engine(entry.plan)
+        if engine is None:
+            raise PlanError(self._refusal(f'{entry.path.name} was not taken'))
+        self._context = engine.create_execution_context()
+        if self._context is None:
+            raise EngineError(self._refusal(f'{entry.path.name} gave no execution context'))
+        layers = engine.create_engine_inspector().get_engine_information(
+            trt.LayerInformationFormat.ONELINE)
+        self.precision = describe(convolution_precisions(layers))
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        self._input, self._output = sorted(
+            names, key=lambda name: engine.get_tensor_mode(name) != trt.TensorIOMode.INPUT)
+
+    def _allocate(self, resources: ExitStack) -> None:
+        self._stream = checked(cuda.cudaStreamCreateWithFlags(cuda.cudaStreamNonBlocking))
+        resources.callback(cuda.cudaStreamDestroy, self._stream)
+        self._device_input, self._device_output = (
+            self._device_buffer(resources) for _ in range(2))
+        self._host_input, self._host_output = (self._pinned_frames(resources) for _ in range(2))
+
+    def _device_buffer(self, resources: ExitStack) -> int:
+        address = checked(cuda.cudaMalloc(self._bytes))
+        resources.callback(cuda.cudaFree, address)
+        return address
+
+    def _pinned_frames(self, resources: ExitStack) -> np.ndarray:
+        address = checked(cuda.cudaHostAlloc(self._bytes, cuda.cudaHostAllocDefault))
+        resources.callback(cuda.cudaFreeHost, address)
+        memory = (ctypes.c_uint8 * self._bytes).from_address(int(address))
+        return np.frombuffer(memory, np.uint8).reshape(self._shape)
+
+    def _bind(self) -> None:
+        for name, address in ((self._input, self._device_input),
+                              (self._output, self._device_output)):
+            if not self._context.set_tensor_address(name, int(address)):
+                raise EngineError(self._refusal(f"the buffer of '{name}' was not taken"))
+
+    def _warm_up(self) -> None:
+        self._launch()
+        self._wait(None)
+
+    def _record(self, resources: ExitStack) -> None:
+        """Record the steps of a frame as a CUDA graph; where that cannot be, keep to the steps."""
+        try:
+            checked(cuda.cudaStreamBeginCapture(
+                self._stream, cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal))
+            try:
+                self._enqueue()
+            finally:
+                # always, because a stream left capturing can do nothing else
+                steps = checked(cuda.cudaStreamEndCapture(self._stream))
+            resources.callback(cuda.cudaGraphDestroy, steps)
+            self._graph = checked(cuda.cudaGraphInstantiate(steps, 0))
+            resources.callback(cuda.cudaGraphExecDestroy, self._graph)
+            self._warm_up()
+        except EngineError:
+            self._graph = None
+            cuda.cudaGetLastError()  # else the next checked call reports this failure
+
+    def _launch(self) -> None:
+        if self._graph is None:
+            self._enqueue()
+        else:
+            checked(cuda.cudaGraphLaunch(self._graph, self._stream))
+
+    def _enqueue(self) -> None:
+        checked(cuda.cudaMemcpyAsync(
+            self._device_input, self._host_input.ctypes.data, self._bytes,
+            cuda.cudaMemcpyKind.cudaMemcpyHostToDevice, self._stream))
+        if not self._context.execute_async_v3(int(self._stream)):
+            raise EngineError(self._refusal('the frame was not taken'))
+        checked(cuda.cudaMemcpyAsync(
+            self._host_output.ctypes.data, self._device_output, self._bytes,
+            cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost, self._stream))
+
+    def _wait(self, end: float | None) -> None:
+        """
+        Wait until the GPU has done all it was given.
+
+        :param end: when to give up, on ``time.monotonic``; None never.
+        """
+        if end is None:
+            checked(cuda.cudaStreamSynchronize(self._stream))
+            return
+        while (status := cuda.cudaStreamQuery(self._stream))[0] == \
+                cuda.cudaError_t.cudaErrorNotReady:
+            if time.monotonic() >= end:
+                raise DeadlineError('the GPU gave no result in time')
+            time.sleep(POLL_PERIOD)
+        checked(status)
+
+    def _refusal(self, what: str) -> str:
+        """Say what TensorRT refused, and why in its own words."""
+        reason = '; '.join(self._log.problems) or 'it does not say why'
+        self._log.problems.clear()
+        return f'TensorRT: {what}: {reason}'
+

@@ -1,0 +1,187 @@
+"""How TensorRT and the CPU take turns, with stand-ins for both so that no GPU is needed."""
+from queue import SimpleQueue
+import re
+import time
+
+import numpy as np
+import pytest
+
+from derain_ros.engines import DeadlineError, Engine, EngineError
+from derain_ros.engines.auto import AutoEngine, MISSES
+from derain_ros.engines.tensorrt_graph import Size
+
+
+class Painter:
+    """An engine that fills frames with one grey, or raises what it is told to."""
+
+    problem = ''
+
+    def __init__(self, name: str, grey: int) -> None:
+        self.name, self.precision, self.grey = name, 'u8', grey
+        self.error: EngineError | None = None
+
+    def infer(self, frames, out, order, timeout=None) -> None:
+        out[:] = self.grey
+        if self.error is not None:
+            raise self.error
+
+
+class Records:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def info(self, message: str) -> None:
+        self.lines.append(('info', message))
+
+    def warning(self, message: str) -> None:
+        self.lines.append(('warning', message))
+
+
+class Car:
+    """An AutoEngine whose builds end when the test says, on a clock that the test turns."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.log = Records()
+        self.asked: list[tuple[Size, str]] = []
+        self.builds: SimpleQueue[Engine | Exception] = SimpleQueue()
+        self.cpu = Painter('openvino', 1)
+        self.engine = AutoEngine(self.cpu, self.obtain, self.log, clock=lambda: self.now)
+
+    def obtain(self, size: Size, order: str) -> Engine:
+        self.asked.append((size, order))
+        result = self.builds.get()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def drive(self, shape: tuple[int, int] = (48, 64), order: str = 'bgr') -> int:
+        """Run one frame and give the grey it came out in."""
+        out = np.zeros((1, *shape, 3), np.uint8)
+        self.engine.infer(np.zeros_like(out), out, order, timeout=1.0)
+        assert (out == out[0, 0, 0, 0]).all()
+        return int(out[0, 0, 0, 0])
+
+    def drive_until(self, grey: int, *camera: object) -> None:
+        """Drive on until frames come out in a grey; the background thread takes its time."""
+        end = time.monotonic() + 10
+        while self.drive(*camera) != grey:
+            assert time.monotonic() < end, self.log.lines
+            time.sleep(0.001)
+
+    def drive_until_problem(self, text: str) -> None:
+        """Drive on the CPU until the engine reports a problem."""
+        end = time.monotonic() + 10
+        while text not in self.engine.problem:
+            assert self.drive() == self.cpu.grey
+            assert time.monotonic() < end, self.log.lines
+            time.sleep(0.001)
+
+
+@pytest.fixture
+def car() -> Car:
+    return Car()
+
+
+def test_the_cpu_runs_until_the_engine_is_there_and_then_tensorrt(car):
+    assert [car.drive() for _ in range(3)] == [1, 1, 1]
+    assert car.engine.name == 'openvino'
+    assert car.engine.problem == ''
+    car.builds.put(Painter('tensorrt', 2))
+    car.drive_until(2)
+    assert car.engine.name == 'tensorrt'
+    assert car.asked == [(Size(1, 48, 64), 'bgr')]
+    assert car.log.lines == [('info', '1 x 64x48 bgr now on tensorrt (u8)')]
+
+
+def test_each_size_and_order_has_its_own_engine(car):
+    cameras = [((48, 64), 'bgr'), ((64, 48), 'bgr'), ((64, 48), 'rgb')]
+    for grey, camera in enumerate(cameras, start=2):
+        assert car.drive(*camera) == 1
+        car.builds.put(Painter('tensorrt', grey))
+        car.drive_until(grey, *camera)
+    assert [car.drive(*camera) for camera in cameras] == [2, 3, 4]
+    assert car.asked == [(Size(1, *shape), order) for shape, order in cameras]
+
+
+def test_a_failed_inference_is_run_again_on_the_cpu(car):
+    tensorrt = Painter('tensorrt', 2)
+    car.builds.put(tensorrt)
+    car.drive_until(2)
+    tensorrt.error = EngineError('CUDA: an illegal memory access was encountered')
+    assert car.drive() == 1
+    assert car.engine.name == 'openvino'
+    assert 'illegal memory access' in car.engine.problem
+    assert car.log.lines[-1] == ('warning', car.engine.problem)
+
+
+def test_tensorrt_is_tried_again_after_longer_and_longer_pauses(car):
+    pauses = []
+    for failure in range(8):
+        car.builds.put(EngineError(f'failure {failure}'))
+        car.drive_until_problem(f'failure {failure}')
+        pauses.append(int(re.search(r'again in (\d+) s', car.engine.problem)[1]))
+        car.now += pauses[-1] - 0.1
+        car.drive()
+        time.sleep(0.01)  # in which a background thread that was asked too early would show
+        assert len(car.asked) == failure + 1
+        car.now += 0.1
+    assert pauses == [10, 20, 40, 80, 160, 320, 600, 600]
+
+
+def test_a_recovery_clears_the_problem(car):
+    car.builds.put(EngineError('the GPU fell off the bus'))
+    car.drive_until_problem('fell off the bus')
+    car.builds.put(Painter('tensorrt', 2))
+    car.now += 11
+    car.drive_until(2)
+    assert car.engine.problem == ''
+
+
+def test_one_camera_on_tensorrt_does_not_hide_the_problem_of_another(car):
+    car.builds.put(EngineError('too little memory'))
+    car.drive_until_problem('too little memory')
+    car.builds.put(Painter('tensorrt', 2))
+    car.drive_until(2, (64, 48))
+    assert 'too little memory' in car.engine.problem
+
+
+def test_a_missed_deadline_is_passed_on_and_many_in_a_row_end_tensorrt(car):
+    tensorrt = Painter('tensorrt', 2)
+    car.builds.put(tensorrt)
+    car.drive_until(2)
+    tensorrt.error = DeadlineError('the GPU gave no result in time')
+    for _ in range(MISSES):
+        with pytest.raises(DeadlineError):
+            car.drive()
+    assert car.drive() == 1
+    assert 'no result in time' in car.engine.problem
+
+
+def test_a_late_frame_now_and_then_changes_nothing(car):
+    tensorrt = Painter('tensorrt', 2)
+    car.builds.put(tensorrt)
+    car.drive_until(2)
+    for _ in range(2 * MISSES):
+        tensorrt.error = DeadlineError('late')
+        with pytest.raises(DeadlineError):
+            car.drive()
+        tensorrt.error = None
+        assert car.drive() == 2
+
+
+def test_if_the_cpu_fails_too_the_caller_knows(car):
+    car.cpu.error = EngineError('out of memory')
+    with pytest.raises(EngineError, match='out of memory'):
+        car.drive()
+
+
+def test_a_crash_of_the_build_is_a_problem_not_a_crash_of_the_node(car):
+    car.builds.put(OSError('no such file: nice'))
+    car.drive_until_problem('no such file')
+
+
+def test_frames_of_a_wrong_shape_start_no_build(car):
+    with pytest.raises(EngineError, match='smallest'):
+        car.drive((8, 8))
+    assert car.asked == []
