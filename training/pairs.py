@@ -1,37 +1,55 @@
-"""Rainy/clean image pairs from folders, held in memory as uint8 RGB."""
+"""
+Rainy/clean image pairs from folders, in the layouts that the public sets come in.
+
+``rainy/`` + ``clean/`` or ``input/`` + ``target/`` with partners of one name, or ``rain-N`` and
+``norain-N``; the same two names in one folder; or, as Rain800 has it, side-by-side images with
+the clean one on the left. All images are read, whole, before anything else happens.
+"""
 from dataclasses import dataclass
 from pathlib import Path
 import re
 
 import cv2
 import numpy as np
+from PIL import Image, ImageOps
 
 IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp'}
+VIDEO_SUFFIXES = {'.mp4', '.avi', '.mkv', '.mov'}
+TWO_FOLDERS = (('rainy', 'clean'), ('input', 'target'))
 
 
 class DataError(ValueError):
-    """Training data that cannot be used; the message names the file and the way out."""
+    """Training data that cannot be used; the message names it, the reason and the way out."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A rainy and a clean image of one scene, both uint8 RGB [H, W, 3] of equal size."""
+    """
+    A rainy and a clean image of one scene, both uint8 RGB [H, W, 3] of equal size.
+
+    :param number: ends the name of the rainy file, and tells validation from training; None
+        where the name does not end in one.
+    """
 
     name: str
+    number: int | None
     rainy: np.ndarray
     clean: np.ndarray
 
 
 def read_image(path: Path) -> np.ndarray:
     """
-    Read an image file as uint8 RGB [H, W, 3].
+    Read an image file as uint8 RGB [H, W, 3], turned upright.
 
-    :raises DataError: the file cannot be decoded.
+    :raises DataError: the file is no image, or ends before the image does.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f'{path}: not a readable image; remove it or fetch it again')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    try:
+        with Image.open(path) as image:
+            # Pillow, because OpenCV fills up a truncated JPEG with grey and says nothing
+            return np.array(ImageOps.exif_transpose(image).convert('RGB'))
+    except (OSError, SyntaxError, ValueError) as error:  # SyntaxError: a broken PNG
+        raise DataError(f'{path}: not a readable image ({error}); '
+                        'remove it or fetch it again') from error
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -41,43 +59,82 @@ def image_files(folder: Path) -> list[Path]:
     :raises DataError: the folder is missing or holds no image.
     """
     if not folder.is_dir():
-        raise DataError(f'{folder}: no such folder; name the root of the data with --data')
+        raise DataError(f'{folder}: no such folder; check the path, which is relative to --data')
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not files:
         raise DataError(f'{folder}: holds no image ({", ".join(sorted(IMAGE_SUFFIXES))})')
     return files
 
 
-def number(path: Path) -> int:
+def read_images(path: Path) -> list[np.ndarray]:
     """
-    Give the number that ends a file's stem: ``rain-007.png`` to 7.
+    Read a folder of images, or one frame per second of a video file, as uint8 RGB [H, W, 3].
 
-    :raises DataError: the stem does not end in a number.
+    :raises DataError: it is missing, empty or unreadable.
     """
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        return [read_image(file) for file in image_files(path)]
+    capture = cv2.VideoCapture(str(path))
+    # frames of one second are too much alike to be worth their memory
+    every = max(1, round(capture.get(cv2.CAP_PROP_FPS)))
+    frames, index = [], 0
+    while capture.grab():
+        if index % every == 0:
+            frames.append(cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB))
+        index += 1
+    capture.release()
+    if not frames:
+        raise DataError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
+    return frames
+
+
+def number(path: Path) -> int | None:
+    """Give the number that ends a file's stem: ``rain-007.png`` to 7; None without one."""
     match = re.search(r'(\d+)$', path.stem)
-    if match is None:
-        raise DataError(f'{path}: its name does not end in a number, so its partner is unknown')
-    return int(match.group(1))
+    return int(match.group(1)) if match else None
 
 
-def read_pairs(folder: Path) -> dict[int, Pair]:
+def read_pairs(folder: Path) -> list[Pair]:
     """
-    Read ``folder/rainy`` and ``folder/clean``, matched by the number in the file names.
+    Read the pairs of a folder of any of the layouts, in the order of their names.
 
-    :raises DataError: a partner is missing, unreadable or of another size.
+    :raises DataError: the folder holds no pairs; a partner is missing, unreadable or of another
+        size; a side-by-side image has no middle.
     """
-    rainy_files = {number(path): path for path in image_files(folder / 'rainy')}
-    clean_files = {number(path): path for path in image_files(folder / 'clean')}
-    lonely = sorted(rainy_files.keys() ^ clean_files.keys())
+    for rainy, clean in TWO_FOLDERS:
+        if (folder / rainy).is_dir() or (folder / clean).is_dir():
+            return _matched(folder, image_files(folder / rainy), image_files(folder / clean))
+    files = image_files(folder)
+    clean_files = [path for path in files if path.stem.startswith('norain')]
+    rainy_files = [path for path in files if path.stem.startswith('rain')]
+    if clean_files or rainy_files:
+        return _matched(folder, rainy_files, clean_files)
+    return [_side_by_side(folder, path) for path in files]
+
+
+def _matched(folder: Path, rainy_files: list[Path], clean_files: list[Path]) -> list[Pair]:
+    rainy_by_key, clean_by_key = ({re.sub('^(no)?rain', '', path.stem): path for path in files}
+                                  for files in (rainy_files, clean_files))
+    lonely = sorted(rainy_by_key.keys() ^ clean_by_key.keys())
     if lonely:
-        path = (rainy_files | clean_files)[lonely[0]]
+        path = (rainy_by_key | clean_by_key)[lonely[0]]
         raise DataError(f'{path}: has no partner ({len(lonely)} such in {folder}); '
                         'add the partner or remove the file')
-    pairs = {}
-    for key, path in rainy_files.items():
-        rainy, clean = read_image(path), read_image(clean_files[key])
+    pairs = []
+    for key, path in rainy_by_key.items():
+        rainy, clean = read_image(path), read_image(clean_by_key[key])
         if rainy.shape != clean.shape:
             raise DataError(f'{path}: {rainy.shape[1]}x{rainy.shape[0]}, but its clean partner '
                             f'is {clean.shape[1]}x{clean.shape[0]}; sizes must be equal')
-        pairs[key] = Pair(f'{folder.name}/{path.stem}', rainy, clean)
+        pairs.append(Pair(f'{folder.name}/{path.stem}', number(path), rainy, clean))
     return pairs
+
+
+def _side_by_side(folder: Path, path: Path) -> Pair:
+    both = read_image(path)
+    if both.shape[1] % 2:
+        raise DataError(f'{path}: {both.shape[1]} pixels wide, so it is not a clean and a rainy '
+                        f'image side by side; {folder} has none of the other layouts either: '
+                        'rainy/ + clean/, input/ + target/, rain-N + norain-N')
+    clean, rainy = np.split(both, 2, axis=1)
+    return Pair(f'{folder.name}/{path.stem}', number(path), rainy, clean)

@@ -1,9 +1,10 @@
 """
-Synthetic rain: streak layers, and how they join an image.
+Synthetic rain: streak layers, how they join an image, and the haze behind them.
 
-Streaks are sparse drops smeared along the direction of fall, in planes of depth: near rain is
-sparse, long and wide, far rain dense, short and thin. The layer is added to the image and the
-sum clipped, as in the public synthetic sets, whose rain is additive and nearly grey.
+Streaks are sparse drops smeared along the direction of fall, the noise and motion blur of the
+Photoshop recipe that Rain800 and Rain1400 were made with, in planes of depth: near rain is
+sparse, long and wide, far rain dense, short and thin. Layers are nearly grey, and added with
+clipping, as in Rain100L/H, or screened over the image, as in the recipe.
 """
 from dataclasses import dataclass
 
@@ -30,13 +31,39 @@ class Rain:
     brightness: float
 
 
-def random_rain(rng: np.random.Generator) -> Rain:
-    """Draw a rainfall between drizzle and downpour, most of it falling steeply."""
-    return Rain(
-        angle=float(np.clip(rng.normal(0.0, 20.0), -50.0, 50.0)),
-        density=float(np.exp(rng.uniform(np.log(0.0005), np.log(0.01)))),
-        length=float(rng.uniform(10.0, 40.0)),
-        brightness=float(rng.uniform(0.15, 0.6)))
+def light_rain(rng: np.random.Generator) -> list[Rain]:
+    """Draw a rainfall like those of Rain100L: one direction, thin."""
+    return [Rain(angle=_random_angle(rng), density=_log_uniform(0.0003, 0.001, rng),
+                 length=float(rng.uniform(10.0, 35.0)),
+                 brightness=float(rng.uniform(0.15, 0.45)))]
+
+
+def heavy_rain(rng: np.random.Generator) -> list[Rain]:
+    """Draw a rainfall like those of Rain100H (Yang et al. 2017): five directions, dense."""
+    return random_rain(rng, directions=5)
+
+
+def random_rain(rng: np.random.Generator, directions: int | None = None) -> list[Rain]:
+    """
+    Draw a rainfall between drizzle and downpour, most of it falling steeply.
+
+    :param directions: 1 to 5 of them; None draws the number too.
+    """
+    count = directions or int(rng.integers(1, 6))
+    # the layers add up: what falls from five directions is thinner in each
+    thickest = 0.01 if count == 1 else 0.0012
+    return [Rain(angle=_random_angle(rng), density=_log_uniform(0.0004, thickest, rng),
+                 length=float(rng.uniform(15.0, 40.0)),
+                 brightness=float(rng.uniform(0.15, 0.6) if count == 1
+                                  else rng.uniform(0.2, 0.35)))
+            for _ in range(count)]
+
+
+def rain_layer(height: int, width: int, rains: list[Rain],
+               rng: np.random.Generator) -> np.ndarray:
+    """Draw the layer of all directions: float32 [height, width], 0 or more."""
+    return sum((streak_layer(height, width, rain, rng) for rain in rains),
+               start=np.zeros((height, width), np.float32))
 
 
 def streak_layer(height: int, width: int, rain: Rain, rng: np.random.Generator) -> np.ndarray:
@@ -59,6 +86,43 @@ def add_rain(clean: np.ndarray, layer: np.ndarray) -> np.ndarray:
     """Add a layer [H, W] in [0, 1] to a uint8 image [H, W, 3], clipped; returns uint8."""
     grey = np.rint(np.minimum(layer, 1.0) * 255).astype(np.uint8)
     return cv2.add(clean, cv2.merge([grey] * 3))
+
+
+def screen_rain(clean: np.ndarray, layer: np.ndarray) -> np.ndarray:
+    """Screen a layer [H, W] in [0, 1] over a uint8 image [H, W, 3]: 1 - (1 - J)(1 - S)."""
+    light = 255.0 - (255.0 - clean) * (1.0 - np.minimum(layer, 1.0))[..., None]
+    return np.rint(light).astype(np.uint8)
+
+
+def haze(image: np.ndarray, depth: np.ndarray, density: float, airlight: float) -> np.ndarray:
+    """
+    Veil an image with haze: J T + A (1 - T), T = exp(-density depth) (Koschmieder).
+
+    :param image: uint8 [H, W, 3].
+    :param depth: metres, [H, W] or, where only height counts, [H, 1].
+    :param density: per metre; RainCityscapes (Hu et al. 2019) uses 0.005, 0.01 and 0.015.
+    :param airlight: A, 0 to 1.
+    """
+    clear = np.exp(-density * depth)[..., None]
+    return np.rint(image * clear + 255.0 * airlight * (1.0 - clear)).astype(np.uint8)
+
+
+def road_depth(rows: np.ndarray) -> np.ndarray:
+    """
+    Give the depth, in metres, of a flat road seen by a car's camera; all of this is *inferred*.
+
+    :param rows: height in the image, 0 at the top to 1 at the bottom. The horizon is at 0.45, the
+        camera 1.5 m above the road, its focal length one image height, the sky at 150 m.
+    """
+    return np.minimum(1.5 / np.maximum(rows - 0.45, 1e-3), 150.0)
+
+
+def _random_angle(rng: np.random.Generator) -> float:
+    return float(np.clip(rng.normal(0.0, 20.0), -50.0, 50.0))
+
+
+def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _streak(length: float, angle: float, width: float) -> np.ndarray:

@@ -1,189 +1,246 @@
 #!/usr/bin/env python3
 """
-Train the de-raining network on rainy/clean pairs, synthesized rain and rain-free images.
+Train the de-raining network on pairs, synthesized rain and unlabelled real rain.
 
     python training/train.py --config training/config/fast.yaml --data DATA --out runs/fast
+
+The same under torchrun trains over processes, GPUs and machines:
+
+    torchrun --nproc-per-node 8 training/train.py --config ... --data ... --out ...
 """
 import argparse
-import csv
-from dataclasses import dataclass, fields
-import os
+from dataclasses import asdict
+import math
 from pathlib import Path
 import sys
-import time
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from crops import batch, IdentitySource, PairSource, Source, SyntheticSource
-from metrics import psnr_y
+from checkpoints import serialize, write_atomically
+from configuration import Config, ConfigError, read_config
+from crops import Batch, batches, Crops
+import cv2
+from dataset import read_data
+from losses import matching, supervised
 import numpy as np
-from pairs import DataError, image_files, Pair, read_image, read_pairs
-from safetensors.torch import save_file
+from pairs import DataError
+from processes import join_processes
+from reporting import report, validate
+from safetensors.torch import save
 import torch
-from torch import Tensor
+from torch import nn, Tensor
+import torch.distributed
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
-import yaml
 
 from derain_ros.network import DerainNetwork, SHAPES
 
-CHECKPOINT_SECONDS = 300
+REPORT_EVERY = 20
+MOST_SKIPPED = 10
+PRECISIONS = {'float32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+COUNTS = ('step', 'best', 'skipped', 'skipped_in_a_row')
+# what may change between a run and its resumption
+FREE = {'steps', 'workers', 'validate_every', 'checkpoint_every'}
 
 
-@dataclass(frozen=True)
-class Config:
-    """One experiment, as read from its YAML file; the shipped files explain every key."""
-
-    shape: str
-    seed: int
-    steps: int
-    batch: int
-    crop: int
-    learning_rate: float
-    ema: float
-    clip: float
-    validate_every: int
-    validation: tuple[int, int]
-    pairs: dict[str, float]
-    clean: list[str]
-    synthetic: float
-    identity: float
+class RunError(RuntimeError):
+    """A run that cannot start or go on; the message says why, and what to do."""
 
 
-def read_config(path: Path) -> Config:
-    """
-    Read an experiment.
+class Branches(nn.Module):
+    """The paper's two branches: synthetic rain to the end, real rain only to F."""
 
-    :raises DataError: a key is missing or unknown.
-    """
-    values = yaml.safe_load(path.read_text())
-    names = {field.name for field in fields(Config)}
-    for problem, keys in (('unknown', values.keys() - names), ('missing', names - values.keys())):
-        if keys:
-            raise DataError(f'{path}: {problem} key: {", ".join(sorted(keys))}')
-    return Config(**values)
+    def __init__(self, network: DerainNetwork) -> None:
+        super().__init__()
+        self.network = network
 
-
-def read_data(config: Config, root: Path) -> tuple[list[Source], dict[str, list[Pair]]]:
-    """Read all images into memory: the sources to train on, and the validation pairs by set."""
-    first, last = config.validation
-    sources: list[Source] = []
-    validation = {}
-    for name, share in config.pairs.items():
-        pairs = read_pairs(root / name)
-        validation[name] = [pair for key, pair in pairs.items() if first <= key <= last]
-        sources.append(PairSource(
-            share, [pair for key, pair in pairs.items() if not first <= key <= last]))
-    clean = [read_image(path) for name in config.clean for path in image_files(root / name)]
-    sources += [SyntheticSource(config.synthetic, clean), IdentitySource(config.identity, clean)]
-    return [source for source in sources if source.share > 0], validation
+    def forward(self, rainy: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Give the de-rained images, and F of both; crops are never padded."""
+        features = self.network.matched_features(rainy)
+        output = self.network.converted(features)
+        return (rainy - output if self.network.shape.residual else output, features,
+                None if real is None else self.network.matched_features(real))
 
 
-def charbonnier(output: Tensor, target: Tensor) -> Tensor:
-    """Give the mean of sqrt(difference² + 1e-6), a smooth L1."""
-    return torch.sqrt((output - target) ** 2 + 1e-6).mean()
+class Run:
+    """One experiment on its way: all that a checkpoint holds."""
 
+    def __init__(self, config: Config, device: torch.device) -> None:
+        """Start at step 0, with weights that depend on the seed alone."""
+        torch.manual_seed(config.seed)
+        self.config, self.device = config, device
+        self.step, self.best = 0, -math.inf
+        self.skipped, self.skipped_in_a_row = 0, 0
+        self.network = DerainNetwork(SHAPES[config.shape]).to(
+            device, memory_format=torch.channels_last)
+        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        # without weight decay this is the paper's Adam
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate,
+                                           weight_decay=config.weight_decay, fused=True)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: 1.0 if config.schedule == 'constant'
+            else 0.5 + 0.5 * math.cos(math.pi * step / config.steps))
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == 'fp16')
+        self.branches: nn.Module = Branches(self.network)
+        if torch.distributed.is_initialized():
+            self.branches = DistributedDataParallel(
+                self.branches, device_ids=[device.index] if device.type == 'cuda' else None)
 
-@torch.inference_mode()
-def validate(network: torch.nn.Module, validation: dict[str, list[Pair]]) -> dict[str, float]:
-    """Give the mean PSNR in dB (Y, 8-bit output) of every validation set, whole images."""
-    scores = {}
-    for name, pairs in validation.items():
-        values = []
-        for pair in pairs:
-            image = torch.from_numpy(pair.rainy).permute(2, 0, 1)[None].float() / 255
-            with torch.autocast('cpu', torch.bfloat16):
-                output = network(image.contiguous(memory_format=torch.channels_last))
-            grey = (output.float().clamp(0, 1) * 255).round().to(torch.uint8)
-            values.append(psnr_y(grey[0].permute(1, 2, 0).numpy(), pair.clean))
-        scores[name] = float(np.mean(values))
-    return scores
+    @property
+    def _parts(self) -> dict[str, object]:
+        return {'network': self.network, 'average': self.average, 'optimizer': self.optimizer,
+                'schedule': self.schedule, 'scaler': self.scaler}
 
+    def autocast(self) -> torch.autocast:
+        """Compute in the precision of the experiment."""
+        return torch.autocast(self.device.type, PRECISIONS[self.config.precision],
+                              enabled=self.config.precision != 'float32')
 
-def save_atomically(save: object, path: Path) -> None:
-    """Write through a temporary file, so that a kill leaves the old file or the new one."""
-    temporary = path.with_suffix('.partial')
-    save(temporary)
-    os.replace(temporary, path)
+    def learn(self, batch: Batch) -> Tensor:
+        """
+        Take one step.
 
+        :returns: the supervised loss and L_match, float32 [2], on the device.
+        :raises RunError: the loss, or its gradient, was not finite too many times in a row.
+        """
+        rainy, clean, real = (None if crops is None else crops.to(self.device, non_blocking=True)
+                              for crops in batch)
+        with self.autocast():
+            output, features, real_features = self.branches(rainy, real)
+        supervision = supervised(self.config.loss, output.float(), clean)
+        match = (supervision.new_zeros(()) if real_features is None
+                 else matching(features, real_features))
+        self.optimizer.zero_grad()
+        self.scaler.scale(supervision + self.config.matching * match).backward()
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        # gradients are the same on all processes, so they all skip or none
+        if torch.isfinite(norm):
+            self.scaler.step(self.optimizer)
+            self.average.update_parameters(self.network)
+            self.skipped_in_a_row = 0
+        else:
+            self.skipped += 1
+            self.skipped_in_a_row += 1
+        self.scaler.update()
+        self.schedule.step()
+        self.step += 1
+        if self.skipped_in_a_row == MOST_SKIPPED:
+            raise RunError(f'step {self.step}: the loss was not finite {MOST_SKIPPED} times in a '
+                           'row; resume with a smaller learning_rate, or in another precision')
+        return torch.stack([supervision.detach(), match.detach()])
 
-def train(config: Config, root: Path, out: Path) -> None:
-    """Train, or go on training, one experiment; weights and log end up in ``out``."""
-    out.mkdir(parents=True, exist_ok=True)
-    sources, validation = read_data(config, root)
-    torch.manual_seed(config.seed)
-    network = DerainNetwork(SHAPES[config.shape]).to(memory_format=torch.channels_last)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
-    parts = {'network': network, 'average': average, 'optimizer': optimizer, 'schedule': schedule}
+    def derain(self, image: np.ndarray) -> np.ndarray:
+        """De-rain a uint8 RGB image [H, W, 3] with the averaged weights."""
+        rainy = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255
+        with torch.inference_mode(), self.autocast():
+            output = self.average.module(rainy.contiguous(memory_format=torch.channels_last))
+        grey = (output.float().clamp(0, 1) * 255).round().to(torch.uint8)
+        return grey[0].permute(1, 2, 0).cpu().numpy()
 
-    checkpoint, start = out / 'last.pt', 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        start = state.pop('step')
-        for name, part in parts.items():
+    def checkpoint(self) -> bytes:
+        """Give everything that going on takes."""
+        return serialize({name: part.state_dict() for name, part in self._parts.items()}
+                         | {name: getattr(self, name) for name in COUNTS}
+                         | {'config': asdict(self.config)})
+
+    def weights(self) -> bytes:
+        """Give the averaged weights as a safetensors file that names its shape."""
+        return save({name: tensor.contiguous()
+                     for name, tensor in self.average.module.state_dict().items()},
+                    {'shape': self.config.shape})
+
+    def resume(self, checkpoint: Path) -> None:
+        """
+        Go on from a checkpoint.
+
+        :raises RunError: it is of another experiment.
+        """
+        state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        changed = [name for name, value in asdict(self.config).items()
+                   if name not in FREE and state['config'].get(name) != value]
+        if changed:
+            raise RunError(f'{checkpoint}: is of an experiment with another {", ".join(changed)}; '
+                           'undo that, or train into another --out')
+        for name, part in self._parts.items():
             part.load_state_dict(state[name])
-
-    def save(step: int) -> None:
-        state = {'step': step} | {name: part.state_dict() for name, part in parts.items()}
-        save_atomically(lambda path: torch.save(state, path), checkpoint)
-        weights = {name: tensor.contiguous()
-                   for name, tensor in average.module.state_dict().items()}
-        save_atomically(lambda path: save_file(weights, path, {'shape': config.shape}),
-                        out / 'weights.safetensors')
-
-    saved, losses = time.monotonic(), []
-    progress = tqdm(range(start, config.steps), initial=start, total=config.steps, unit='step',
-                    mininterval=5)
-    for step in progress:
-        rainy, clean = batch(sources, config.batch, config.crop, config.seed, step)
-        with torch.autocast('cpu', torch.bfloat16):
-            output = network(rainy)
-        loss = charbonnier(output.float(), clean)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        optimizer.step()
-        schedule.step()
-        average.update_parameters(network)
-
-        losses.append(loss.item())
-        if (step + 1) % config.validate_every == 0 or step + 1 == config.steps:
-            scores = validate(average.module, validation)
-            log(out / 'log.csv', {'step': step + 1, 'loss': round(float(np.mean(losses)), 5)}
-                | {f'psnr_y_{name}': round(score, 3) for name, score in scores.items()})
-            progress.write(f'{step + 1}: loss {np.mean(losses):.4f}, PSNR (Y) '
-                           + ', '.join(f'{name} {score:.2f}' for name, score in scores.items()))
-            losses.clear()
-        if time.monotonic() - saved > CHECKPOINT_SECONDS or step + 1 == config.steps:
-            save(step + 1)
-            saved = time.monotonic()
+        for name in COUNTS:
+            setattr(self, name, state[name])
 
 
-def log(path: Path, row: dict[str, float]) -> None:
-    """Append a row to a CSV file, under a header where it is new."""
-    new = not path.exists()
-    with path.open('a', newline='') as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+def train(config: Config, root: Path, out: Path, resume: bool) -> None:
+    """
+    Train one experiment, or go on training it.
+
+    :param out: receives checkpoint.pt, last.safetensors, best.safetensors and tensorboard/.
+    :raises DataError, RunError, OSError: bad data; no start or end; the last file not written.
+    """
+    device, rank, processes = join_processes()
+    data = read_data(config, root)
+    run = Run(config, device)
+    checkpoint = out / 'checkpoint.pt'
+    if checkpoint.exists():
+        if not resume:
+            raise RunError(f'{out}: holds a run; --resume it, or train into another --out')
+        run.resume(checkpoint)
+    out.mkdir(parents=True, exist_ok=True)
+    crops = Crops(data.sources, data.real, seed=config.seed, batch=config.batch,
+                  size=config.crop, crops_per_frame=config.real.crops_per_frame, rank=rank)
+    board = SummaryWriter(out / 'tensorboard', purge_step=run.step) if rank == 0 else None
+    terms = []
+    with tqdm(total=config.steps, initial=run.step, unit='img', disable=rank > 0,
+              unit_scale=config.batch * processes, mininterval=1) as progress:
+        for batch in batches(crops, run.step, config.steps, config.workers):
+            learnt = run.learn(batch)
+            if rank > 0:
+                continue
+            terms.append(learnt)
+            progress.update()
+            last = run.step == config.steps
+            if run.step % REPORT_EVERY == 0 or last:
+                report(run, torch.stack(terms).mean(0).tolist(), board, progress)
+                terms.clear()
+            if run.step % config.validate_every == 0 or last:
+                score = validate(run, data, board, progress)
+                if score > run.best:
+                    run.best = score
+                    keep(out / 'best.safetensors', run.weights(), last, progress)
+            if run.step % config.checkpoint_every == 0 or last:
+                keep(out / 'last.safetensors', run.weights(), last, progress)
+                keep(checkpoint, run.checkpoint(), last, progress)
+
+
+def keep(path: Path, data: bytes, last: bool, progress: tqdm) -> None:
+    """Write a file; while training goes on, a full disk costs no more than that file."""
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        if last:
+            raise
+        progress.write(f'{path}: not saved ({error}); make room while training goes on')
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('--config', type=Path, required=True, help='experiment, a YAML file')
-    parser.add_argument('--data', type=Path, required=True, help='root of the image folders')
+    parser.add_argument('--data', type=Path, required=True,
+                        help='folder that the paths in the experiment are relative to')
     parser.add_argument('--out', type=Path, required=True,
-                        help='folder for checkpoint, weights and log; an unfinished run in it '
-                             'goes on where it stopped')
+                        help='folder for checkpoint, weights and TensorBoard')
+    parser.add_argument('--resume', action='store_true',
+                        help='go on with the run in --out, wherever it was stopped')
     arguments = parser.parse_args()
+    cv2.setNumThreads(1)  # beside the network's threads more of them only get in the way
     try:
-        train(read_config(arguments.config), arguments.data, arguments.out)
-    except DataError as error:
+        train(read_config(arguments.config), arguments.data, arguments.out, arguments.resume)
+    except (ConfigError, DataError, RunError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
     return 0
 
 

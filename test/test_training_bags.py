@@ -1,0 +1,217 @@
+"""Real rain from bags of every kind, whole and damaged."""
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+import warnings
+
+from bags import BagFrames, Photographs
+from configuration import Bag
+import cv2
+import numpy as np
+from pairs import DataError
+from PIL import Image
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import get_typestore, Stores
+from torch.utils.data import DataLoader
+from write_bag import write_bag
+
+TOOL = Path(__file__).resolve().parents[1] / 'training' / 'write_bag.py'
+TOPIC = '/front/compressed'
+# one kind of bag each: how it is written, and the file in it that holds the messages
+KINDS = {'ros1': ('rain.bag', 'mcap', 'rain.bag'), 'mcap': ('rain', 'mcap', 'rain/rain.mcap'),
+         'sqlite3': ('rain', 'sqlite3', 'rain/rain.db3')}
+SHADES = list(range(0, 240, 10))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache' / 'derain_ros'
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Give a folder of 24 noisy images, each brighter by ten than the one before."""
+    rng = np.random.default_rng(0)
+    for index, shade in enumerate(SHADES):
+        noise = rng.integers(-5, 6, (160, 240, 3)) * (1, 0, -1)
+        image = np.clip(noise + shade, 0, 255).astype(np.uint8)
+        path = tmp_path / 'photos' / f'{index:03}.jpg'
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path, quality=95)
+    return tmp_path / 'photos'
+
+
+def record(kind: str, photos: Path, folder: Path) -> str:
+    """Write a bag of that kind at two images per second."""
+    name, storage, _ = KINDS[kind]
+    write_bag(photos, folder / name, topic=TOPIC, rate=2.0, storage=storage)
+    return name
+
+
+def shades(frames: BagFrames) -> list[int]:
+    return [round(float(frames[index].mean()), -1) for index in range(len(frames))]
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_every_frame_of_a_bag_can_be_had_in_any_order(kind: str, photos: Path,
+                                                      tmp_path: Path) -> None:
+    frames = BagFrames(Bag(path=record(kind, photos, tmp_path)), tmp_path, smallest=64)
+
+    assert len(frames) == 24
+    for index in (23, 0, 7):
+        expected = np.asarray(Image.open(photos / f'{index:03}.jpg'))
+        # decoders of JPEG may differ by rounding
+        assert np.abs(frames[index].astype(int) - expected).max() <= 3
+
+
+def test_topics_and_times_are_chosen(photos: Path, tmp_path: Path) -> None:
+    name = record('mcap', photos, tmp_path)
+
+    part = BagFrames(Bag(path=name, topics=[TOPIC], start=2.0, stop=4.0), tmp_path, 64)
+
+    assert shades(part) == SHADES[4:8]
+    with pytest.raises(DataError, match=r'has no image topic /rear; it has: /front/compressed'):
+        BagFrames(Bag(path=name, topics=['/rear']), tmp_path, 64)
+    with pytest.raises(DataError, match=r'has no image between 100\.0 s and None s'):
+        BagFrames(Bag(path=name, start=100.0), tmp_path, 64)
+
+
+def test_raw_images_are_read_in_their_encoding(tmp_path: Path) -> None:
+    types = get_typestore(Stores.ROS2_HUMBLE)
+    stamp = types.types['builtin_interfaces/msg/Time'](0, 0)
+    header = types.types['std_msgs/msg/Header'](stamp=stamp, frame_id='')
+    picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    with Writer(tmp_path / 'raw', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        kind = 'sensor_msgs/msg/Image'
+        connection = writer.add_connection('/raw', kind, typestore=types)
+        message = types.types[kind](header, 32, 48, 'bgr8', 0, 144, picture.ravel())
+        writer.write(connection, 0, types.serialize_cdr(message, kind))
+
+    np.testing.assert_array_equal(BagFrames(Bag(path='raw'), tmp_path, 16)[0],
+                                  picture[..., ::-1])
+
+
+def test_the_index_is_kept_until_the_bag_changes(photos: Path, tmp_path: Path,
+                                                 cache: Path) -> None:
+    bag = Bag(path=record('ros1', photos, tmp_path))
+    BagFrames(bag, tmp_path, 64)
+    index, = cache.glob('*/index.npz')
+    written = index.stat().st_mtime_ns
+
+    assert len(BagFrames(bag, tmp_path, 64)) == 24
+    assert index.stat().st_mtime_ns == written
+    shutil.rmtree(photos / '..' / 'photos')
+    cv2.imwrite(str(tmp_path / 'one.png'), np.zeros((64, 64, 3), np.uint8))
+    photos.mkdir()
+    shutil.move(tmp_path / 'one.png', photos / 'one.png')
+    (tmp_path / 'rain.bag').unlink()
+    record('ros1', photos, tmp_path)
+    assert len(BagFrames(bag, tmp_path, 64)) == 1
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_of_a_truncated_bag_the_readable_part_is_used(kind: str, photos: Path,
+                                                      tmp_path: Path) -> None:
+    name = record(kind, photos, tmp_path)
+    storage = tmp_path / KINDS[kind][2]
+    if kind == 'mcap':
+        storage = rechunked(storage)
+    storage.write_bytes(storage.read_bytes()[:storage.stat().st_size * 2 // 3])
+
+    with pytest.warns(UserWarning, match=rf'{name}: damaged .*going on with the \d+ images'):
+        frames = BagFrames(Bag(path=name), tmp_path, 64)
+
+    read = shades(frames)
+    assert 8 <= len(read) < 24
+    assert read == SHADES[:len(read)]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')          # the damage is reported once
+        assert len(BagFrames(Bag(path=name), tmp_path, 64)) == len(read)
+
+
+def rechunked(path: Path) -> Path:
+    """Write an MCAP file anew in small chunks, as a recorder does; ours has a single one."""
+    from mcap.reader import make_reader
+    from mcap.writer import Writer as McapWriter
+    copy = path.with_suffix('.copy')
+    with path.open('rb') as source, copy.open('wb') as target:
+        writer = McapWriter(target, chunk_size=20_000)
+        writer.start(profile='ros2')
+        channel = None
+        for schema, about, message in make_reader(source).iter_messages():
+            if channel is None:
+                channel = writer.register_channel(
+                    about.topic, about.message_encoding,
+                    writer.register_schema(schema.name, schema.encoding, schema.data))
+            writer.add_message(channel, message.log_time, message.data, message.publish_time)
+        writer.finish()
+    return copy.replace(path)
+
+
+def test_recording_that_was_never_closed_is_read(photos: Path, tmp_path: Path) -> None:
+    name = record('mcap', photos, tmp_path)
+    (tmp_path / name / 'metadata.yaml').unlink()
+
+    with pytest.warns(UserWarning, match='damaged'):
+        assert len(BagFrames(Bag(path=name), tmp_path, 64)) == 24
+
+
+def test_broken_frame_is_passed_over_and_named(photos: Path, tmp_path: Path) -> None:
+    (photos / '005.jpg').write_bytes(b'not a JPEG')
+    frames = BagFrames(Bag(path=record('sqlite3', photos, tmp_path)), tmp_path, 64)
+
+    with pytest.warns(UserWarning, match=r'/front/compressed at 2500000000 ns cannot be decoded'):
+        assert round(float(frames[5].mean()), -1) == SHADES[6]
+
+
+def test_what_is_no_bag_is_named(tmp_path: Path) -> None:
+    (tmp_path / 'notes.bag').write_text('it rained')
+
+    with pytest.raises(DataError, match=r'notes\.bag: not a readable bag'):
+        BagFrames(Bag(path='notes.bag'), tmp_path, 64)
+    with pytest.raises(DataError, match=r'nowhere: no such bag'):
+        BagFrames(Bag(path='nowhere'), tmp_path, 64)
+
+
+def test_images_smaller_than_a_crop_are_named(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match='images are smaller than the crop of 192'):
+        BagFrames(Bag(path=record('mcap', photos, tmp_path)), tmp_path, smallest=192)
+
+
+def test_bags_are_read_in_worker_processes(photos: Path, tmp_path: Path) -> None:
+    frames = BagFrames(Bag(path=record('sqlite3', photos, tmp_path)), tmp_path, 64)
+
+    loaded = [round(float(np.mean(frame.numpy())), -1)
+              for frame in DataLoader(frames, batch_size=None, num_workers=2)]
+
+    assert loaded == SHADES
+
+
+def test_photographs_leave_out_the_validation_numbers(photos: Path) -> None:
+    frames = Photographs(photos, 64, held_out=range(3, 25))
+
+    assert [round(float(frames[index].mean()), -1) for index in range(len(frames))] == SHADES[:3]
+
+
+def test_broken_photograph_is_named_before_training_starts(photos: Path) -> None:
+    Image.fromarray(np.zeros((99, 99, 3), np.uint8)).save(photos / 'broken.png')
+    whole = (photos / 'broken.png').read_bytes()
+    (photos / 'broken.png').write_bytes(whole[:len(whole) // 2])
+
+    with pytest.raises(DataError, match=r'broken\.png: not a readable image'):
+        Photographs(photos, 64, range(0))
+
+
+def test_the_tool_writes_a_bag_from_the_command_line(photos: Path, tmp_path: Path) -> None:
+    def run() -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, TOOL, photos, tmp_path / 'out', '--rate', '30'],
+                              capture_output=True, text=True, check=False)
+
+    first, second = run(), run()
+
+    assert (first.returncode, second.returncode) == (0, 2)
+    assert '24 images on /camera/image_raw/compressed' in first.stdout
+    assert 'exists already; remove it' in second.stderr

@@ -1,0 +1,67 @@
+"""Experiments: what is wrong with one is said before anything starts."""
+from pathlib import Path
+
+from configuration import ConfigError, read_config
+import pytest
+import yaml
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'training' / 'config'
+
+
+def quick(tmp_path: Path, **changes: object) -> Path:
+    """Write the quick experiment with some keys changed, or, where None, left out."""
+    values = yaml.safe_load((CONFIGS / 'quick.yaml').read_text()) | changes
+    path = tmp_path / 'experiment.yaml'
+    path.write_text(yaml.safe_dump({key: value for key, value in values.items()
+                                    if value is not None}))
+    return path
+
+
+@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.yaml')), ids=lambda path: path.stem)
+def test_shipped_experiments_can_run(path: Path) -> None:
+    assert read_config(path).steps > 0
+
+
+def test_the_reference_is_the_paper() -> None:
+    config = read_config(CONFIGS / 'reference.yaml')
+
+    assert (config.shape, config.matching, config.batch, config.crop, config.crops_per_image,
+            config.learning_rate, config.weight_decay) == ('reference', 1.0, 16, 64, 100, 5e-4, 0)
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'learning_rat': 1e-3}, "unknown key 'learning_rat'; did you mean 'learning_rate'?"),
+    ({'real': {'folder': ['x']}}, "'real': unknown key 'folder'; did you mean 'folders'?"),
+    ({'real': {'bags': [{'path': 'x', 'topic': 'y'}]}}, "did you mean 'topics'?"),
+    ({'seed': None}, 'missing key: seed'),
+    ({'steps': 'many'}, "'steps' is 'many', not int"),
+    ({'learning_rate': '1e-3'}, 'YAML reads 1e-3 as text; write 1.0e-3'),
+    ({'schedule': 'step'}, "'schedule' is 'step', not Literal['constant', 'cosine']"),
+    ({'loss': 'ssim+mse'}, "loss 'ssim+mse' is unknown; join some of ssim, l1, charbonnier"),
+    ({'shape': 'huge'}, "shape 'huge' is unknown; known are reference, fast"),
+    ({'crop': 60}, 'crop 60 must be a multiple of 8'),
+    ({'steps': 0}, 'steps must be above 0'),
+    ({'validation': [5]}, 'validation [5] must be two numbers'),
+    ({'pairs': {'rain_light': 0.0}}, 'no source of crops'),
+    ({'real': {'crops_per_frame': 0}}, 'real.crops_per_frame, which must be above 0'),
+    ({'matching': 1.0}, 'matching 1.0 needs real rain; give real bags or folders'),
+    ({'synthetic': 0.5}, 'take their backgrounds from clean, which is empty'),
+    ({'real': {'bags': [{'path': 'x'}], 'validation_bags': [{'path': 'x'}]}},
+     'a bag is in both bags and validation_bags'),
+])
+def test_what_is_wrong_is_named_with_the_way_out(tmp_path: Path, changes: dict,
+                                                 message: str) -> None:
+    path = quick(tmp_path, **changes)
+
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+
+    assert str(caught.value).startswith(str(path))
+    assert message in str(caught.value)
+
+
+def test_what_is_no_yaml_is_named(tmp_path: Path) -> None:
+    (tmp_path / 'broken.yaml').write_text('steps: [')
+
+    with pytest.raises(ConfigError, match=r'broken\.yaml: not a readable YAML file'):
+        read_config(tmp_path / 'broken.yaml')

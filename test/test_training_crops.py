@@ -1,0 +1,80 @@
+"""Batches depend on seed and step alone, whoever cuts them."""
+from crops import batches, Crops, IdentitySource, PairSource
+import numpy as np
+from pairs import Pair
+import pytest
+import torch
+
+
+class Striped:
+    """Four real frames; each column of frame i has a colour of its own, and all of them i blue."""
+
+    decoded = 0
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        self.decoded += 1
+        columns = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
+        return np.stack([columns, columns.T, np.full_like(columns, 10 * index)], axis=-1)
+
+
+@pytest.fixture
+def pair() -> Pair:
+    clean = np.random.default_rng(0).integers(0, 200, (64, 80, 3), np.uint8)
+    return Pair('pair', 1, clean + np.uint8(50), clean)
+
+
+def cut(pair: Pair, *, batch: int = 8, rank: int = 0, seed: int = 1,
+        frames: Striped | None = None) -> Crops:
+    sources = [(3.0, PairSource([pair])), (1.0, IdentitySource([pair.clean]))]
+    return Crops(sources, frames or Striped(), seed=seed, batch=batch, size=16,
+                 crops_per_frame=4, rank=rank)
+
+
+def test_crops_are_images_in_the_unit_range(pair: Pair) -> None:
+    rainy, clean, real = cut(pair)[0]
+
+    for crops in (rainy, clean, real):
+        assert crops.shape == (8, 3, 16, 16)
+        assert crops.dtype == torch.float32
+        assert 0 <= crops.min() <= crops.max() <= 1
+    rain = ((rainy - clean) * 255).round().mean(dim=(1, 2, 3)).tolist()
+    assert set(rain) == {0, 50}                     # of the rain-free image, and of the pair
+
+
+def test_a_batch_is_the_same_whenever_it_is_cut(pair: Pair) -> None:
+    first, again, next_one = cut(pair)[7], cut(pair)[7], cut(pair)[8]
+
+    for left, right in zip(first, again):
+        assert torch.equal(left, right)
+    assert not torch.equal(first.rainy, next_one.rainy)
+    assert not torch.equal(first.rainy, cut(pair, seed=2)[7].rainy)
+
+
+def test_worker_processes_cut_the_same_batches_in_order(pair: Pair) -> None:
+    crops = cut(pair)
+
+    for step, batch in zip(range(3, 7), batches(crops, 3, 7, workers=2), strict=True):
+        for left, right in zip(batch, crops[step]):
+            assert torch.equal(left, right)
+
+
+def test_two_processes_cut_between_them_what_one_does(pair: Pair) -> None:
+    whole = cut(pair, batch=16)[5]
+    halves = [cut(pair, batch=8, rank=rank)[5] for rank in (0, 1)]
+
+    for index in range(3):
+        assert torch.equal(torch.cat([half[index] for half in halves]), whole[index])
+
+
+def test_several_crops_share_one_decoded_frame(pair: Pair) -> None:
+    frames = Striped()
+
+    real = cut(pair, frames=frames)[0].real
+
+    assert frames.decoded == 2
+    for group in real.split(4):
+        assert len(group[:, 2].unique()) == 1       # one frame
+        assert len({crop.numpy().tobytes() for crop in group}) == 4

@@ -1,0 +1,259 @@
+"""The training loop from its command line: resumption, many processes, and what goes wrong."""
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+from checkpoints import write_atomically
+from configuration import Config, read_config
+import numpy as np
+from PIL import Image
+import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file
+import torch
+from torch import Tensor
+import train as training
+from train import RunError, train
+import yaml
+
+from derain_ros.export import load_network
+
+SCRIPT = Path(__file__).resolve().parents[1] / 'training' / 'train.py'
+EXPERIMENT = {
+    'shape': 'fast', 'seed': 1, 'steps': 6, 'batch': 4, 'crop': 16, 'learning_rate': 1e-3,
+    'schedule': 'cosine', 'weight_decay': 0.0, 'loss': 'charbonnier+ssim', 'matching': 1.0,
+    'ema': 0.9, 'clip': 1.0, 'precision': 'float32', 'workers': 0, 'validate_every': 3,
+    'checkpoint_every': 3, 'validation': [5, 6], 'pairs': {'pairs': 0.5}, 'clean': ['clean'],
+    'synthetic': 0.2, 'layers': 0.2, 'identity': 0.1,
+    'real': {'folders': ['real'], 'crops_per_frame': 2}}
+
+
+@pytest.fixture(scope='module', autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep sums in one order, and small tests quick."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give six small pairs, and a few clean and rainy images."""
+    root, rng = tmp_path_factory.mktemp('data'), np.random.default_rng(0)
+    for name in ('pairs/rainy', 'pairs/clean', 'clean', 'real'):
+        (root / name).mkdir(parents=True)
+    for index in range(1, 7):
+        clean = np.kron(rng.integers(0, 200, (6, 6, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        streaks = (rng.random((48, 48, 1)) < 0.05) * np.uint8(50)
+        for name, image in (('pairs/clean', clean), ('pairs/rainy', clean + streaks),
+                            ('clean', clean), ('real', clean // 2 + 100 + streaks)):
+            Image.fromarray(image).save(root / name / f'{index}.png')
+    return root
+
+
+def experiment(folder: Path, **changes: object) -> Path:
+    path = folder / 'experiment.yaml'
+    path.write_text(yaml.safe_dump(EXPERIMENT | changes))
+    return path
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return read_config(experiment(tmp_path))
+
+
+def command(config: Path, data: Path, out: Path, *more: str) -> list[str]:
+    return [str(SCRIPT), '--config', str(config), '--data', str(data), '--out', str(out), *more]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True,
+                          env=environment, check=False)
+
+
+def weights(out: Path) -> dict[str, Tensor]:
+    return load_file(out / 'last.safetensors')
+
+
+def assert_equal(left: dict[str, Tensor], right: dict[str, Tensor]) -> None:
+    assert left.keys() == right.keys()
+    for name, tensor in left.items():
+        assert torch.equal(tensor, right[name]), name
+
+
+@pytest.mark.parametrize('precision', ['float32', 'bf16'])
+def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(
+        precision: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read_config(experiment(tmp_path, precision=precision))
+    train(config, data, tmp_path / 'whole', resume=False)
+
+    learn, calls = training.Run.learn, []
+
+    def interrupted(run: training.Run, batch: object) -> Tensor:
+        calls.append(run.step)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return learn(run, batch)
+
+    monkeypatch.setattr(training.Run, 'learn', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, data, tmp_path / 'halves', resume=False)
+    train(config, data, tmp_path / 'halves', resume=True)
+
+    assert calls == [0, 1, 2, 3, 4, 3, 4, 5]
+    assert_equal(weights(tmp_path / 'halves'), weights(tmp_path / 'whole'))
+
+
+def test_killed_run_goes_on(data: Path, tmp_path: Path) -> None:
+    path = experiment(tmp_path, checkpoint_every=1, steps=12, validate_every=100)
+    assert run(*command(path, data, tmp_path / 'whole')).returncode == 0
+    out = tmp_path / 'killed'
+    process = subprocess.Popen(
+        [sys.executable, *command(path, data, out)], stderr=subprocess.DEVNULL,
+        env=os.environ | {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''})
+    while not (out / 'checkpoint.pt').exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+    resumed = run(*command(path, data, out, '--resume'))
+
+    assert resumed.returncode == 0, resumed.stderr
+    assert_equal(weights(out), weights(tmp_path / 'whole'))
+
+
+def test_two_processes_are_one_with_the_doubled_batch(data: Path, tmp_path: Path) -> None:
+    one = experiment(tmp_path, batch=8, ema=0.0, matching=10.0, steps=3)
+    assert run(*command(one, data, tmp_path / 'one')).returncode == 0
+    two = experiment(tmp_path, batch=4, ema=0.0, matching=10.0, steps=3)
+
+    result = run('-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
+                 *command(two, data, tmp_path / 'two'))
+
+    assert result.returncode == 0, result.stderr
+    one_process, two_processes = (torch.cat([tensor.ravel() for tensor in weights(out).values()])
+                                  for out in (tmp_path / 'one', tmp_path / 'two'))
+    # the mean, because Adam turns the rounding of the smallest gradients into whole steps
+    assert (two_processes - one_process).abs().mean() < 1e-7
+    assert one_process.abs().mean() > 1e-2
+
+
+def test_what_is_learnt_is_kept(data: Path, config: Config, tmp_path: Path,
+                                capsys: pytest.CaptureFixture) -> None:
+    train(config, data, tmp_path / 'out', resume=False)
+
+    for name in ('best', 'last'):
+        path = tmp_path / 'out' / f'{name}.safetensors'
+        with safe_open(path, framework='pt') as file:
+            assert file.metadata() == {'shape': 'fast'}
+        load_network(path)
+    assert list((tmp_path / 'out' / 'tensorboard').iterdir())
+    output = capsys.readouterr()
+    assert '6: PSNR (Y) pairs' in output.out
+    assert 'supervised=' in output.err and 'match=' in output.err
+
+
+def test_matching_brings_the_statistics_together(data: Path, tmp_path: Path) -> None:
+    def last_match(omega: float) -> float:
+        config = read_config(experiment(tmp_path, matching=omega, steps=20, learning_rate=3e-3,
+                                        schedule='constant', validate_every=100))
+        run = training.Run(config, torch.device('cpu'))
+        with_real = read_config(experiment(tmp_path))
+        contents = training.read_data(with_real, data)
+        crops = training.Crops(contents.sources, contents.real, seed=1, batch=4, size=16)
+        return [run.learn(crops[step])[1].item() for step in range(20)][-1]
+
+    assert last_match(10.0) < last_match(0.0) / 2
+
+
+def test_non_finite_batch_is_skipped(data: Path, config: Config,
+                                     monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    item = training.Crops.__getitem__
+
+    def broken(crops: training.Crops, step: int) -> training.Batch:
+        batch = item(crops, step)
+        return batch._replace(rainy=batch.rainy * float('nan')) if step == 3 else batch
+
+    monkeypatch.setattr(training.Crops, '__getitem__', broken)
+    train(config, data, tmp_path / 'out', resume=False)
+
+    assert torch.load(tmp_path / 'out' / 'checkpoint.pt')['skipped'] == 1
+    assert all(tensor.isfinite().all() for tensor in weights(tmp_path / 'out').values())
+
+
+def test_run_stops_where_nothing_is_finite(data: Path, tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    item = training.Crops.__getitem__
+    monkeypatch.setattr(training.Crops, '__getitem__', lambda crops, step: item(
+        crops, step)._replace(rainy=torch.full((4, 3, 16, 16), float('inf'))))
+    config = read_config(experiment(tmp_path, steps=50, validate_every=50, checkpoint_every=50))
+
+    with pytest.raises(RunError, match='step 10: the loss was not finite 10 times in a row'):
+        train(config, data, tmp_path / 'out', resume=False)
+
+
+def test_run_is_not_overwritten_nor_mixed_with_another(data: Path, config: Config,
+                                                       tmp_path: Path) -> None:
+    train(config, data, tmp_path / 'out', resume=False)
+
+    with pytest.raises(RunError, match='holds a run; --resume it'):
+        train(config, data, tmp_path / 'out', resume=False)
+    other = read_config(experiment(tmp_path, learning_rate=1.0, crop=24))
+    with pytest.raises(RunError, match='experiment with another crop, learning_rate; undo that'):
+        train(other, data, tmp_path / 'out', resume=True)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """Let no file grow beyond 1000 bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_full_disk_leaves_the_last_checkpoint(tmp_path: Path, small_disk: None) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    write_atomically(path, b'the old one')
+
+    with pytest.raises(OSError, match='File too large'):
+        write_atomically(path, bytes(5000))
+
+    assert path.read_bytes() == b'the old one'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_training_goes_on_while_the_disk_is_full(data: Path, config: Config, tmp_path: Path,
+                                                 monkeypatch: pytest.MonkeyPatch,
+                                                 capsys: pytest.CaptureFixture) -> None:
+    failures = [OSError(28, 'No space left on device')] * 3
+
+    def write(path: Path, contents: bytes) -> None:
+        if failures:
+            raise failures.pop()
+        write_atomically(path, contents)
+
+    monkeypatch.setattr(training, 'write_atomically', write)
+    train(config, data, tmp_path / 'out', resume=False)
+
+    assert 'not saved ([Errno 28] No space left on device)' in capsys.readouterr().out
+    assert torch.load(tmp_path / 'out' / 'checkpoint.pt')['step'] == 6
+
+
+def test_error_in_the_data_ends_the_command(data: Path, tmp_path: Path) -> None:
+    path = experiment(tmp_path, real={'folders': ['nowhere']})
+
+    result = run(*command(path, data, tmp_path / 'out'))
+
+    assert result.returncode == 2
+    assert result.stderr.startswith(f'error: {data / "nowhere"}: no such folder')
+    assert not (tmp_path / 'out').exists()

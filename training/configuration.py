@@ -1,0 +1,172 @@
+"""Experiments: one YAML file each, every key checked before anything starts."""
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, MISSING
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints, Literal
+
+from losses import SUPERVISED
+import yaml
+
+from derain_ros.network import SHAPES
+
+
+class ConfigError(ValueError):
+    """An experiment that cannot run; the message names the key, the reason and the way out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bag:
+    """
+    A recording of real rain.
+
+    :param path: ROS 1 bag, rosbag2 folder, or a storage file of one; relative to --data.
+    :param topics: image topics to take; none: all of them.
+    :param start, stop: seconds since the first image; without stop to the end.
+    """
+
+    path: str
+    topics: list[str] = field(default_factory=list)
+    start: float = 0.0
+    stop: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Real:
+    """
+    Unlabelled real rain.
+
+    :param bags: to train on.
+    :param validation_bags: only to look at; frames of one bag are too much alike to be split.
+    :param folders: of photographs, relative to --data.
+    :param crops_per_frame: so many crops share the cost of decoding one frame.
+    """
+
+    bags: list[Bag] = field(default_factory=list)
+    validation_bags: list[Bag] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    crops_per_frame: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One experiment; the shipped files explain every key."""
+
+    shape: str
+    seed: int
+    steps: int
+    batch: int
+    crop: int
+    learning_rate: float
+    schedule: Literal['constant', 'cosine']
+    weight_decay: float
+    loss: str
+    matching: float
+    ema: float
+    clip: float
+    precision: Literal['float32', 'bf16', 'fp16']
+    workers: int
+    validate_every: int
+    checkpoint_every: int
+    validation: list[int]
+    pairs: dict[str, float]
+    crops_per_image: int | None = None
+    clean: list[str] = field(default_factory=list)
+    synthetic: float = 0.0
+    layers: float = 0.0
+    identity: float = 0.0
+    real: Real = field(default_factory=Real)
+
+
+def read_config(path: Path) -> Config:
+    """
+    Read an experiment.
+
+    :raises ConfigError: the file cannot be read; a key is unknown or missing, or its value of
+        another type or out of range.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f'{path}: not a readable YAML file ({error})') from error
+    config = _build(Config, values, str(path))
+    for problem in _problems(config):
+        raise ConfigError(f'{path}: {problem}')
+    return config
+
+
+def _problems(config: Config) -> list[str]:
+    terms = config.loss.split('+')
+    multiple = SHAPES[config.shape].multiple if config.shape in SHAPES else 1
+    crop_of_ssim = 11 if 'ssim' in terms else 1
+    checks = {
+        f"shape '{config.shape}' is unknown; known are {', '.join(SHAPES)}":
+            config.shape in SHAPES,
+        f"loss '{config.loss}' is unknown; join some of {', '.join(SUPERVISED)} with +":
+            all(term in SUPERVISED for term in terms),
+        f'crop {config.crop} must be a multiple of {multiple}, at least {max(16, crop_of_ssim)}':
+            config.crop % multiple == 0 and config.crop >= max(16, crop_of_ssim),
+        f'validation {config.validation} must be two numbers, the first and the last':
+            len(config.validation) == 2,
+        'no source of crops: give pairs, or clean images and a share for them':
+            sum(config.pairs.values()) + config.synthetic + config.layers + config.identity > 0,
+        'synthetic, layers and identity take their backgrounds from clean, which is empty':
+            bool(config.clean) or config.synthetic + config.layers + config.identity == 0,
+        'layers are taken from pairs, which are empty':
+            bool(config.pairs) or config.layers == 0,
+        f'matching {config.matching} needs real rain; give real bags or folders, or set it to 0':
+            config.matching == 0 or bool(config.real.bags or config.real.folders),
+        'real: a bag is in both bags and validation_bags; frames of one bag are too much alike':
+            not ({bag.path for bag in config.real.bags}
+                 & {bag.path for bag in config.real.validation_bags}),
+    }
+    positive = ('steps', 'batch', 'learning_rate', 'clip', 'validate_every', 'checkpoint_every')
+    checks |= {f'{name} must be above 0': getattr(config, name) > 0 for name in positive}
+    checks['batch must be a multiple of real.crops_per_frame, which must be above 0'] = (
+        config.real.crops_per_frame > 0
+        and (config.matching == 0 or config.batch % config.real.crops_per_frame == 0))
+    return [problem for problem, holds in checks.items() if not holds]
+
+
+def _build(kind: type, values: object, where: str) -> Any:
+    """Make a dataclass of a mapping, and of what is nested in it."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f'{where}: must be a mapping of keys to values')
+    hints = get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            near = get_close_matches(str(key), hints, n=1, cutoff=0.0)
+            raise ConfigError(f"{where}: unknown key '{key}'; did you mean '{near[0]}'?")
+    missing = [item.name for item in fields(kind)
+               if item.name not in values
+               and item.default is MISSING and item.default_factory is MISSING]
+    if missing:
+        raise ConfigError(f'{where}: missing key: {", ".join(missing)}')
+    return kind(**{key: _value(hints[key], value, f"{where}: '{key}'")
+                   for key, value in values.items()})
+
+
+def _value(kind: Any, value: object, where: str) -> Any:
+    """Check a value against its type hint; whole numbers pass for float."""
+    if is_dataclass(kind):
+        return _build(kind, value, where)
+    arguments = get_args(kind)
+    if get_origin(kind) is Literal:
+        matches = value in arguments
+    elif get_origin(kind) is list and isinstance(value, list):
+        return [_value(arguments[0], item, where) for item in value]
+    elif get_origin(kind) is dict and isinstance(value, dict):
+        return {_value(arguments[0], key, where): _value(arguments[1], item, where)
+                for key, item in value.items()}
+    elif type(None) in arguments:
+        return None if value is None else _value(arguments[0], value, where)
+    elif kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    else:
+        matches = isinstance(value, get_origin(kind) or kind) and not isinstance(value, bool)
+    if not matches:
+        expected = getattr(kind, '__name__', str(kind)) if not arguments else str(kind)
+        if isinstance(value, str) and kind is float:
+            expected += ' (YAML reads 1e-3 as text; write 1.0e-3)'
+        raise ConfigError(f'{where} is {value!r}, not {expected.replace("typing.", "")}')
+    return value
