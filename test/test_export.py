@@ -93,7 +93,7 @@ def test_the_validation_split_scores_as_in_float32_pytorch(network, name):
     engine = create_engine('auto', 'fast')
     folder = data_folder(name)
     scores = {'engine': [], 'pytorch': []}
-    validation = [pair for number, pair in read_pairs(folder).items() if 181 <= number <= 200]
+    validation = [pair for pair in read_pairs(folder) if 181 <= pair.number <= 200]
     assert len(validation) >= 15
     for pair in validation:
         rainy, clean = pair.rainy[None], pair.clean[None]

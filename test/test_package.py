@@ -31,9 +31,11 @@ README = {
     'python -m derain_ros.build_engine fast --size 1280x720': 'test_build_engine',
     'python -m pytest test/test_tensorrt.py': 'make test',
     'pip install -r requirements/training.txt': 'make, through requirements/test.txt',
-    'python training/train.py --config training/config/fast.yaml --data data --out runs/fast':
-        'test_training',
-    'python -m derain_ros.export runs/fast/weights.safetensors fast.onnx': 'test_export',
+    'python training/train.py --config training/config/quick.yaml --data data --out runs/quick':
+        'test_training_loop',
+    'python training/evaluate.py --weights runs/quick/best.safetensors --data data/rain_light':
+        'test_training_evaluate',
+    'python -m derain_ros.export runs/quick/best.safetensors quick.onnx': 'test_export',
     'make bench': 'by hand, for the figures of the README',
 }
 

@@ -54,8 +54,8 @@ def test_the_validation_split_scores_as_in_float32(name):
     network = load_network(MODELS / 'fast.safetensors')
     folder = data_folder(name)
     scores = {'fp16': [], 'fp32': []}
-    for number, pair in read_pairs(folder).items():
-        if 181 <= number <= 200:
+    for pair in read_pairs(folder):
+        if 181 <= pair.number <= 200:
             rainy, clean = pair.rainy[None], pair.clean[None]
             scores['fp16'].append(cv2.PSNR(run('fast', rainy), clean))
             scores['fp32'].append(cv2.PSNR(reference(network, rainy), clean))

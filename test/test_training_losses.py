@@ -43,6 +43,23 @@ def test_matching_adds_the_mean_and_the_covariance_over_d() -> None:
     assert matching(SYNTHETIC, REAL).item() == pytest.approx(l_mean + l_covariance, rel=1e-6)
 
 
+def test_normalised_matching_measures_in_standard_deviations() -> None:
+    variances = np.array([(4 + 1) / 2, (1 + 1) / 2])
+    l_mean = 1.0 / math.sqrt(2.5)
+    differences = np.array([[3.0, 3.0], [3.0, 0.0]]) / np.sqrt(np.outer(variances, variances))
+    expected = l_mean + np.linalg.norm(differences) / 2
+
+    assert matching(SYNTHETIC, REAL, normalise=True).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_normalised_matching_cannot_be_made_small_by_small_features() -> None:
+    loss = matching(SYNTHETIC, REAL, normalise=True)
+
+    assert matching(SYNTHETIC / 100, REAL / 100).item() < 0.02
+    torch.testing.assert_close(
+        matching(SYNTHETIC / 100, REAL / 100, normalise=True), loss, rtol=1e-3, atol=0)
+
+
 def test_matching_takes_batches_of_different_sizes() -> None:
     generator = torch.Generator().manual_seed(0)
     few, many = (torch.randn(count, 2, 32, 32, generator=generator) for count in (4, 40))
@@ -51,11 +68,13 @@ def test_matching_takes_batches_of_different_sizes() -> None:
     assert matching(few, many + 3).item() == pytest.approx(3 * math.sqrt(2), abs=0.1)
 
 
+@pytest.mark.parametrize('normalise', [False, True])
 @pytest.mark.parametrize('other', [SYNTHETIC, pixels(*[(5.0, 5.0)] * 3)])
-def test_gradients_are_finite_where_batches_are_equal_or_constant(other: Tensor) -> None:
+def test_gradients_are_finite_where_batches_are_equal_or_constant(
+        other: Tensor, normalise: bool) -> None:
     features = other.detach().clone().requires_grad_()
 
-    matching(features, other.detach()).backward()
+    matching(features, other.detach(), normalise).backward()
 
     assert torch.equal(features.grad, torch.zeros_like(features))
 

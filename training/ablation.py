@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Does matching help? Train with ω = 0 and ω = 1 and score both where labels were and were not.
+Does matching help? Train without and with it, and score where labels were and were not.
 
     OMP_NUM_THREADS=1 python training/ablation.py --data DATA --out runs/ablation
 
@@ -25,6 +25,9 @@ import torch
 from train import RunError, train
 
 CONFIG = Path(__file__).parent / 'config' / 'ablation.yaml'
+# off: ω = 0; paper: ω = 1; normalised: ω = 1, in standard deviations
+ARMS = {'off': {'matching': 0.0}, 'paper': {'matching': 1.0},
+        'normalised': {'matching': 1.0, 'normalise_matching': True}}
 DOMAINS = {'labelled': 'rain_light', 'unlabelled': 'rain_mixed'}
 
 
@@ -42,13 +45,14 @@ def score(config: Config, weights: Path, root: Path) -> dict[str, float]:
 
 
 def table(rows: list[dict]) -> str:
-    """Give a Markdown table of each ω: mean over the seeds ± standard deviation."""
-    columns = [name for name in rows[0] if name not in ('omega', 'seed')]
-    lines = ['| ω | seeds | ' + ' | '.join(columns) + ' |', '|---' * (len(columns) + 2) + '|']
-    for omega in sorted({row['omega'] for row in rows}):
-        of_omega = [row for row in rows if row['omega'] == omega]
-        cells = [_cell([row[name] for row in of_omega]) for name in columns]
-        lines.append(f'| {omega:g} | {len(of_omega)} | ' + ' | '.join(cells) + ' |')
+    """Give a Markdown table of each arm: mean over the seeds ± standard deviation."""
+    columns = [name for name in rows[0] if name not in ('arm', 'seed')]
+    lines = ['| ' + ' | '.join(['matching', 'seeds', *columns]) + ' |',
+             '|---' * (len(columns) + 2) + '|']
+    for arm in dict.fromkeys(row['arm'] for row in rows):
+        of_arm = [row for row in rows if row['arm'] == arm]
+        cells = [_cell([row[name] for row in of_arm]) for name in columns]
+        lines.append(f'| {arm} | {len(of_arm)} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
 
 
@@ -57,15 +61,15 @@ def _cell(values: list[float]) -> str:
     return f'{statistics.mean(values):.3f}{spread}'
 
 
-def ablate(config: Config, root: Path, out: Path, omegas: Iterable[float],
+def ablate(config: Config, root: Path, out: Path, arms: Iterable[str],
            seeds: Iterable[int]) -> None:
     """Train and score every combination; ``out`` receives scores.csv and scores.md."""
     rows = []
     for seed in seeds:
-        for omega in omegas:
-            run = out / f'omega{omega:g}-seed{seed}'
-            train(replace(config, matching=omega, seed=seed), root, run, resume=True)
-            row = {'omega': omega, 'seed': seed}
+        for arm in arms:
+            run = out / f'{arm}-seed{seed}'
+            train(replace(config, **ARMS[arm], seed=seed), root, run, resume=True)
+            row = {'arm': arm, 'seed': seed}
             rows.append(row | score(config, run / 'last.safetensors', root))
             with (out / 'scores.csv').open('w', newline='') as file:
                 writer = csv.DictWriter(file, fieldnames=list(rows[0]))
@@ -79,13 +83,14 @@ def main() -> int:
     parser.add_argument('--data', type=Path, required=True, help='folder of the image folders')
     parser.add_argument('--out', type=Path, required=True, help='folder for runs and scores')
     parser.add_argument('--config', type=Path, default=CONFIG, help=f'({CONFIG.name})')
-    parser.add_argument('--omegas', type=float, nargs='+', default=[0.0, 1.0], help='(0 1)')
+    parser.add_argument('--arms', nargs='+', choices=ARMS, default=list(ARMS),
+                        help='which ways of matching to compare (all)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3], help='(1 2 3)')
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     try:
-        ablate(read_config(arguments.config), arguments.data, arguments.out, arguments.omegas,
+        ablate(read_config(arguments.config), arguments.data, arguments.out, arguments.arms,
                arguments.seeds)
     except (ConfigError, DataError, RunError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)

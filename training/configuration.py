@@ -70,6 +70,7 @@ class Config:
     checkpoint_every: int
     validation: list[int]
     pairs: dict[str, float]
+    normalise_matching: bool = False
     crops_per_image: int | None = None
     clean: list[str] = field(default_factory=list)
     synthetic: float = 0.0

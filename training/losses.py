@@ -13,6 +13,7 @@ import torch.distributed.nn
 from torch.nn import functional
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+SMALLEST_VARIANCE = 1e-8
 
 
 def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -30,7 +31,7 @@ def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean, _over_processes(centred @ centred.T) / (count - 1)
 
 
-def matching(synthetic: Tensor, real: Tensor) -> Tensor:
+def matching(synthetic: Tensor, real: Tensor, normalise: bool = False) -> Tensor:
     """
     L_match: how far apart the statistics of synthetic and real rain are.
 
@@ -38,13 +39,21 @@ def matching(synthetic: Tensor, real: Tensor) -> Tensor:
 
     :param synthetic: F of the synthetic batch, [N, d, H, W].
     :param real: F of the real batch, [N', d, H', W'].
+    :param normalise: measure both in standard deviations of each channel, over both batches.
+        Not the paper's: its loss can be made small by making the features small.
     :returns: float32 scalar, 0 or more; its gradient is 0 where the statistics are equal.
     """
     with torch.autocast(synthetic.device.type, enabled=False):
         mean_s, covariance_s = statistics(synthetic)
         mean_r, covariance_r = statistics(real)
-        return (torch.linalg.vector_norm(mean_s - mean_r)
-                + torch.linalg.vector_norm(covariance_s - covariance_r) / len(mean_s))
+        means, covariances = mean_s - mean_r, covariance_s - covariance_r
+        if normalise:
+            variance = (covariance_s.diagonal() + covariance_r.diagonal()) / 2
+            # a channel that is constant has no deviation to measure in
+            deviation = torch.sqrt(variance + SMALLEST_VARIANCE)
+            means, covariances = means / deviation, covariances / torch.outer(deviation, deviation)
+        return (torch.linalg.vector_norm(means)
+                + torch.linalg.vector_norm(covariances) / len(means))
 
 
 def ssim(output: Tensor, target: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ class Run:
             output, features, real_features = self.branches(rainy, real)
         supervision = supervised(self.config.loss, output.float(), clean)
         match = (supervision.new_zeros(()) if real_features is None
-                 else matching(features, real_features))
+                 else matching(features, real_features, self.config.normalise_matching))
         self.optimizer.zero_grad()
         self.scaler.scale(supervision + self.config.matching * match).backward()
         self.scaler.unscale_(self.optimizer)
