@@ -69,13 +69,15 @@ class Camera(Node):
         Gives True once a frame has come back and every one is accounted for: both ends have
         found each other, the engine is compiled for this size, and counting may start.
         """
-        counts = self.flight.counts
         if not self._connected:
             self._publish(shot, CONNECTING)
-        elif counts and counts['received'] == sum(counts[fate] for fate in FATES):
-            self.flight.baseline = counts
-            return True
-        return False
+            return False
+        counts, before = self.flight.counts, self.flight.baseline
+        if not counts or counts is before:
+            return False
+        # the last of these frames may still be on its way: wait until two reports agree
+        self.flight.baseline = counts
+        return counts == before and counts['received'] == sum(counts[fate] for fate in FATES)
 
     def publish(self, shot: Shot) -> None:
         """Publish a frame, stamped now."""

@@ -83,13 +83,17 @@ class Stack(Node):
         message.header.frame_id = CONNECTING
 
         def connected() -> bool:
-            self.camera.publish(message)
+            if not self._connected:
+                self.camera.publish(message)
             return self._connected
 
         self._connected = False
         self.until(connected)
-        self.baseline = self.counts_after(
-            lambda counts: counts['received'] == sum(counts[fate] for fate in FATES[1:]))
+        # the last of these images may still be on its way: wait until two reports agree
+        before, self.baseline = None, Counter()
+        while before != self.baseline:
+            before, self.baseline = self.baseline, self.counts_after(
+                lambda counts: counts['received'] == sum(counts[fate] for fate in FATES[1:]))
 
     def send(self, message: Image) -> Image:
         """Send an image and give what comes back."""
