@@ -57,7 +57,7 @@ def node() -> None:
     engine = CopyEngine()
     derain_node.main(engine)
     used = engine.used[WARM_UP:]
-    own, process = np.median(used, axis=0).round(5) * 1e3 if used else (None, None)
+    own, process = (np.median(used, axis=0) * 1e3).round(2).tolist() if used else (None, None)
     # own: read, prepare, finish and publish; process: reception by DDS and rclpy as well
     print(json.dumps({'own_cpu_ms': own, 'process_cpu_ms': process}))
 
