@@ -19,7 +19,7 @@ IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp'}
 BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
 IMAGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
 CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)
-CLIP_LAYERS = 16
+CLIP_LAYERS, CLIP_SHIFT = 16, 128
 
 
 class SourceError(ValueError):
@@ -78,12 +78,14 @@ def clip() -> Source:
     def shots() -> Iterator[Shot]:
         rng, layers = np.random.default_rng(0), []
         for shot in dry.shots():
-            # a few layers, shifted: to draw one for every frame would take the CPU from the node
+            height, width, _ = shot.rainy.shape
+            # windows of a few larger layers: to draw each frame's own would take the node's CPU
             if len(layers) < CLIP_LAYERS:
-                layers.append(streak_layer(*shot.rainy.shape[:2], CLIP_RAIN, rng))
-            layer = layers[rng.integers(len(layers))]
-            shift = rng.integers(0, layer.shape)
-            yield Shot(add_rain(shot.rainy, np.roll(layer, shift, axis=(0, 1))), clean=shot.rainy)
+                layers.append(
+                    streak_layer(height + CLIP_SHIFT, width + CLIP_SHIFT, CLIP_RAIN, rng))
+            top, left = rng.integers(CLIP_SHIFT, size=2)
+            layer = layers[rng.integers(len(layers))][top:top + height, left:left + width]
+            yield Shot(add_rain(shot.rainy, layer), clean=shot.rainy)
 
     return Source('bikes.mp4 under synthetic rain', dry.rate, dry.count, shots)
 
