@@ -1,7 +1,7 @@
 """
 PyTorch weights to an ONNX graph with uint8 frames in and out.
 
-    python -m derain_ros.export runs/fast/weights.safetensors fast.onnx
+    python -m derain_ros.export runs/fast/best.safetensors fast.onnx
 """
 import argparse
 import os
