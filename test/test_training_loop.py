@@ -1,5 +1,6 @@
 """The training loop from its command line: resumption, many processes, and what goes wrong."""
 from collections.abc import Iterator
+from contextlib import contextmanager
 import os
 from pathlib import Path
 import resource
@@ -210,22 +211,24 @@ def test_run_is_not_overwritten_nor_mixed_with_another(data: Path, config: Confi
         train(other, data, tmp_path / 'out', resume=True)
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """Let no file grow beyond 1000 bytes."""
+    """Let no file grow beyond 1000 bytes; not for long, since pytest's own log is one."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_full_disk_leaves_the_last_checkpoint(tmp_path: Path, small_disk: None) -> None:
+def test_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / 'checkpoint.pt'
     write_atomically(path, b'the old one')
 
-    with pytest.raises(OSError, match='File too large'):
+    with small_disk(), pytest.raises(OSError, match='File too large'):
         write_atomically(path, bytes(5000))
 
     assert path.read_bytes() == b'the old one'
