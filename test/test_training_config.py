@@ -35,6 +35,8 @@ def test_the_reference_is_the_paper() -> None:
     ({'real': {'bags': [{'path': 'x', 'topic': 'y'}]}}, "did you mean 'topics'?"),
     ({'seed': None}, 'missing key: seed'),
     ({'steps': 'many'}, "'steps' is 'many', not int"),
+    ({'steps': True}, "'steps' is True, not int"),
+    ({'normalise_matching': 1}, "'normalise_matching' is 1, not bool"),
     ({'learning_rate': '1e-3'}, 'YAML reads 1e-3 as text; write 1.0e-3'),
     ({'schedule': 'step'}, "'schedule' is 'step', not Literal['constant', 'cosine']"),
     ({'loss': 'ssim+mse'}, "loss 'ssim+mse' is unknown; join some of ssim, l1, charbonnier"),

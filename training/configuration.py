@@ -164,7 +164,9 @@ def _value(kind: Any, value: object, where: str) -> Any:
     elif kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     else:
-        matches = isinstance(value, get_origin(kind) or kind) and not isinstance(value, bool)
+        # True counts as a number in Python, but not in an experiment
+        matches = (isinstance(value, get_origin(kind) or kind)
+                   and isinstance(value, bool) == (kind is bool))
     if not matches:
         expected = getattr(kind, '__name__', str(kind)) if not arguments else str(kind)
         if isinstance(value, str) and kind is float:
