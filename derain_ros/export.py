@@ -14,7 +14,7 @@ import torch
 from torch import nn, Tensor
 
 from derain_ros.graph import ModelError
-from derain_ros.network import DerainNetwork, SHAPES
+from derain_ros.network import DerainNetwork, Shape
 
 OPSET = 18
 PREFIX = 'network.'
@@ -38,21 +38,22 @@ def load_network(weights: Path) -> DerainNetwork:
     """
     Load trained weights into a network of the shape named in the file.
 
-    :raises ModelError: the file is missing, no safetensors file, or of an unknown shape.
+    :raises ModelError: the file is missing, no safetensors file, or names no shape.
     """
     try:
         with safe_open(weights, framework='pt') as file:
-            shape = (file.metadata() or {}).get('shape')
+            shape = Shape.from_json((file.metadata() or {}).get('shape', 'null'))
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a dict
     except (OSError, SafetensorError) as error:
         raise ModelError(f'{weights}: not a safetensors file ({error})') from error
-    if shape not in SHAPES:
-        raise ModelError(f"{weights}: of shape '{shape}'; known are {', '.join(SHAPES)}")
-    network = DerainNetwork(SHAPES[shape]).eval()
+    except ValueError as error:
+        raise ModelError(f'{weights}: does not say its shape; training/train.py writes it '
+                         f'({error})') from error
+    network = DerainNetwork(shape).eval()
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ModelError(f"{weights}: does not fit shape '{shape}' ({error})") from error
+        raise ModelError(f"{weights}: does not fit its {shape} ({error})") from error
     return network
 
 

@@ -4,7 +4,8 @@ The de-raining network of the paper, in its two released shapes.
 Source: "Single image de-raining algorithm based on semi-supervised learning". The paper draws
 four stages; each is a class here. What it leaves unsaid is marked *inferred*.
 """
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+import json
 
 import torch
 from torch import nn, Tensor
@@ -38,10 +39,26 @@ class Shape:
         """Height and width are padded up to a multiple of this many pixels."""
         return self.unshuffle * 2 ** (self.scales - 1)
 
+    def to_json(self) -> str:
+        """Give the text that weights carry, so that a file tells what network it is for."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> 'Shape':
+        """
+        Read that text.
+
+        :raises ValueError: it is no shape.
+        """
+        try:
+            return cls(**json.loads(text))
+        except TypeError as error:
+            raise ValueError(f'{text} is no shape of a network ({error})') from error
+
 
 SHAPES = {
     'reference': Shape(channels=32, units=8),
-    'fast': Shape(channels=48, units=4, unshuffle=2),
+    'fast': Shape(channels=64, units=2, unshuffle=2),
 }
 
 
@@ -79,21 +96,26 @@ class MatchingNetwork(nn.Module):
 
 
 class MultiScaleUnit(nn.Module):
-    """One de-raining unit: pool, CCLB and upsample per scale; the sum plus the unit's input."""
+    """
+    One de-raining unit: pool, CCLB and upsample per scale; the sum plus the unit's input.
+
+    Pooling by 4 is pooling by 2 twice, and so is upsampling: each scale works on the next finer
+    one alone, which gives the same numbers with fewer passes over full-size memory.
+    """
 
     def __init__(self, channels: int, scales: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(CascadeBlock(channels) for _ in range(scales))
 
     def forward(self, features: Tensor) -> Tensor:
-        total = features + self.blocks[0](features)
-        for index, block in enumerate(self.blocks[1:], start=1):
-            factor = 2 ** index
-            pooled = functional.max_pool2d(features, kernel_size=factor, stride=factor)
+        pooled = [features]
+        for _ in self.blocks[1:]:
+            pooled.append(functional.max_pool2d(pooled[-1], kernel_size=2))
+        total = self.blocks[-1](pooled[-1])
+        for block, finer in zip(reversed(self.blocks[:-1]), reversed(pooled[:-1])):
             # nearest is inferred: the paper only says "upsample"
-            total = total + functional.interpolate(
-                block(pooled), scale_factor=float(factor), mode='nearest')
-        return total
+            total = block(finer) + functional.interpolate(total, scale_factor=2.0, mode='nearest')
+        return features + total
 
 
 class DerainingNetwork(nn.Module):

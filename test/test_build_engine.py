@@ -17,7 +17,7 @@ from derain_ros.engines.cache import EngineCache
 from derain_ros.engines.tensorrt_api import convolution_precisions, create_log, load_tensorrt
 from derain_ros.engines.tensorrt_graph import Size, tensorrt_graph
 from derain_ros.graph import load_graph, ModelError
-from derain_ros.network import DerainNetwork, Shape, SHAPES
+from derain_ros.network import DerainNetwork, Shape
 
 SMALL = Size(1, 48, 64)
 
@@ -71,10 +71,10 @@ def test_the_network_takes_and_gives_frames_as_they_are(batch):
     assert log.problems == []
 
 
-def test_trained_weights_become_an_engine_too(cache, tmp_path, monkeypatch):
+def test_trained_weights_become_an_engine_too(cache, tmp_path):
     tiny = Shape(channels=4, units=1)
-    monkeypatch.setitem(SHAPES, 'tiny', tiny)
-    save_file(DerainNetwork(tiny).state_dict(), tmp_path / 'tiny.safetensors', {'shape': 'tiny'})
+    save_file(DerainNetwork(tiny).state_dict(), tmp_path / 'tiny.safetensors',
+              {'shape': tiny.to_json()})
     entry = build_engine(str(tmp_path / 'tiny.safetensors'), SMALL, cache=cache)
     # feature transform, matching, one unit of three scales, its fusion, image conversion
     assert entry.facts.convolutions == {'fp16': 1 + 4 + 3 * 4 + 1 + 1}

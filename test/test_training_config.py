@@ -5,6 +5,8 @@ from configuration import ConfigError, read_config
 import pytest
 import yaml
 
+from derain_ros.network import Shape, SHAPES
+
 CONFIGS = Path(__file__).resolve().parents[1] / 'training' / 'config'
 
 
@@ -26,7 +28,13 @@ def test_the_reference_is_the_paper() -> None:
     config = read_config(CONFIGS / 'reference.yaml')
 
     assert (config.shape, config.matching, config.batch, config.crop, config.crops_per_image,
-            config.learning_rate, config.weight_decay) == ('reference', 1.0, 16, 64, 100, 5e-4, 0)
+            config.learning_rate, config.weight_decay) == (SHAPES['reference'], 1.0, 16, 64, 100, 5e-4, 0)
+
+
+def test_a_shape_can_be_spelt_out(tmp_path: Path) -> None:
+    config = read_config(quick(tmp_path, shape={'channels': 48, 'units': 4, 'unshuffle': 2}))
+
+    assert config.shape == Shape(channels=48, units=4, scales=3, unshuffle=2)
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
@@ -40,7 +48,8 @@ def test_the_reference_is_the_paper() -> None:
     ({'learning_rate': '1e-3'}, 'YAML reads 1e-3 as text; write 1.0e-3'),
     ({'schedule': 'step'}, "'schedule' is 'step', not Literal['constant', 'cosine']"),
     ({'loss': 'ssim+mse'}, "loss 'ssim+mse' is unknown; join some of ssim, l1, charbonnier"),
-    ({'shape': 'huge'}, "shape 'huge' is unknown; known are reference, fast"),
+    ({'shape': 'huge'}, "'shape': 'huge' is unknown; known are reference, fast"),
+    ({'shape': {'channel': 8, 'units': 1}}, "unknown key 'channel'; did you mean 'channels'?"),
     ({'crop': 60}, 'crop 60 must be a multiple of 8'),
     ({'steps': 0}, 'steps must be above 0'),
     ({'validation': [5]}, 'validation [5] must be two numbers'),

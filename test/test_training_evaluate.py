@@ -26,7 +26,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.nn.init.zeros_(network.image_conversion.weight)
     torch.nn.init.constant_(network.image_conversion.bias, 7 / 255)
     path = tmp_path_factory.mktemp('weights') / 'minus7.safetensors'
-    save_file(network.state_dict(), path, {'shape': 'fast'})
+    save_file(network.state_dict(), path, {'shape': network.shape.to_json()})
     export(network.eval(), path.with_suffix('.onnx'))
     return path
 

@@ -27,8 +27,8 @@ from derain_ros.export import load_network
 SCRIPT = Path(__file__).resolve().parents[1] / 'training' / 'train.py'
 EXPERIMENT = {
     'shape': 'fast', 'seed': 1, 'steps': 6, 'batch': 4, 'crop': 16, 'learning_rate': 1e-3,
-    'schedule': 'cosine', 'weight_decay': 0.0, 'loss': 'charbonnier+ssim', 'matching': 1.0,
-    'ema': 0.9, 'clip': 1.0, 'precision': 'float32', 'workers': 0, 'validate_every': 3,
+    'optimizer': 'muon', 'warm_up': 2, 'schedule': 'cosine', 'weight_decay': 0.0,
+    'loss': 'charbonnier+ssim', 'matching': 1.0, 'ema': 0.9, 'clip': 1.0, 'precision': 'float32', 'workers': 0, 'validate_every': 3,
     'checkpoint_every': 3, 'validation': [5, 6], 'pairs': {'pairs': 0.5}, 'clean': ['clean'],
     'synthetic': 0.2, 'layers': 0.2, 'identity': 0.1,
     'real': {'folders': ['real'], 'crops_per_frame': 2}}
@@ -89,10 +89,11 @@ def assert_equal(left: dict[str, Tensor], right: dict[str, Tensor]) -> None:
         assert torch.equal(tensor, right[name]), name
 
 
-@pytest.mark.parametrize('precision', ['float32', 'bf16'])
+@pytest.mark.parametrize(('precision', 'optimizer'), [('float32', 'adam'), ('bf16', 'muon')])
 def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(
-        precision: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = read_config(experiment(tmp_path, precision=precision))
+        precision: str, optimizer: str, data: Path, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read_config(experiment(tmp_path, precision=precision, optimizer=optimizer))
     train(config, data, tmp_path / 'whole', resume=False)
 
     learn, calls = training.Run.learn, []
@@ -153,7 +154,7 @@ def test_what_is_learnt_is_kept(data: Path, config: Config, tmp_path: Path,
     for name in ('best', 'last'):
         path = tmp_path / 'out' / f'{name}.safetensors'
         with safe_open(path, framework='pt') as file:
-            assert file.metadata() == {'shape': 'fast'}
+            assert file.metadata() == {'shape': config.shape.to_json()}
         load_network(path)
     assert list((tmp_path / 'out' / 'tensorboard').iterdir())
     output = capsys.readouterr()

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints, Literal
 from losses import SUPERVISED
 import yaml
 
-from derain_ros.network import SHAPES
+from derain_ros.network import Shape, SHAPES
 
 
 class ConfigError(ValueError):
@@ -50,9 +50,9 @@ class Real:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """One experiment; the shipped files explain every key."""
+    """One experiment; the shipped files explain every key. A shape goes by name, or key by key."""
 
-    shape: str
+    shape: Shape
     seed: int
     steps: int
     batch: int
@@ -70,12 +70,16 @@ class Config:
     checkpoint_every: int
     validation: list[int]
     pairs: dict[str, float]
+    start: str | None = None
+    optimizer: Literal['adam', 'muon'] = 'adam'
+    warm_up: int = 0
     normalise_matching: bool = False
     crops_per_image: int | None = None
     clean: list[str] = field(default_factory=list)
     synthetic: float = 0.0
     layers: float = 0.0
     identity: float = 0.0
+    sensor: float = 0.5
     real: Real = field(default_factory=Real)
 
 
@@ -98,21 +102,18 @@ def read_config(path: Path) -> Config:
 
 def _problems(config: Config) -> list[str]:
     terms = config.loss.split('+')
-    multiple = SHAPES[config.shape].multiple if config.shape in SHAPES else 1
     crop_of_ssim = 11 if 'ssim' in terms else 1
     checks = {
-        f"shape '{config.shape}' is unknown; known are {', '.join(SHAPES)}":
-            config.shape in SHAPES,
         f"loss '{config.loss}' is unknown; join some of {', '.join(SUPERVISED)} with +":
             all(term in SUPERVISED for term in terms),
-        f'crop {config.crop} must be a multiple of {multiple}, at least {max(16, crop_of_ssim)}':
-            config.crop % multiple == 0 and config.crop >= max(16, crop_of_ssim),
+        f'crop {config.crop} must be a multiple of {config.shape.multiple}, at least {max(16, crop_of_ssim)}':
+            config.crop % config.shape.multiple == 0 and config.crop >= max(16, crop_of_ssim),
         f'validation {config.validation} must be two numbers, the first and the last':
             len(config.validation) == 2,
         'no source of crops: give pairs, or clean images and a share for them':
             sum(config.pairs.values()) + config.synthetic + config.layers + config.identity > 0,
-        'synthetic, layers and identity take their backgrounds from clean, which is empty':
-            bool(config.clean) or config.synthetic + config.layers + config.identity == 0,
+        'synthetic and identity take their backgrounds from clean, which is empty':
+            bool(config.clean) or config.synthetic + config.identity == 0,
         'layers are taken from pairs, which are empty':
             bool(config.pairs) or config.layers == 0,
         f'matching {config.matching} needs real rain; give real bags or folders, or set it to 0':
@@ -149,6 +150,11 @@ def _build(kind: type, values: object, where: str) -> Any:
 
 def _value(kind: Any, value: object, where: str) -> Any:
     """Check a value against its type hint; whole numbers pass for float."""
+    if kind is Shape and isinstance(value, str):
+        if value not in SHAPES:
+            raise ConfigError(f"{where}: '{value}' is unknown; known are {', '.join(SHAPES)}, or "
+                              'say channels, units, scales and unshuffle')
+        return SHAPES[value]
     if is_dataclass(kind):
         return _build(kind, value, where)
     arguments = get_args(kind)

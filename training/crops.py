@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-SENSOR_SHARE = HAZE_SHARE = 0.5
+HAZE_SHARE = 0.5
 SCREEN_SHARE = 0.2
 AIRLIGHT = (0.6, 1.0)
 HAZE_DENSITIES = (0.005, 0.01, 0.015)
@@ -69,6 +69,7 @@ class SyntheticSource:
     """
 
     images: list[np.ndarray]
+    sensor: float = 0.5
 
     def crop(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         image = self.images[rng.integers(len(self.images))]
@@ -80,15 +81,20 @@ class SyntheticSource:
                          rng.uniform(*AIRLIGHT))
         join = screen_rain if rng.random() < SCREEN_SHARE else add_rain
         rainy = join(clean, rain_layer(size, size, random_rain(rng), rng))
-        return _photographed(rainy, clean, rng)
+        return _photographed(rainy, clean, self.sensor, rng)
 
 
 @dataclass(frozen=True)
 class LayerSource:
-    """Crops of clean images under the rain of existing pairs: background + (rainy - clean)."""
+    """
+    Crops of clean images under the rain of existing pairs: background + (rainy - clean).
+
+    :param sensor: share of crops that get the noise and the JPEG of a camera, here as elsewhere.
+    """
 
     images: list[np.ndarray]
     pairs: list[Pair]
+    sensor: float = 0.5
 
     def crop(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         image = self.images[rng.integers(len(self.images))]
@@ -96,7 +102,7 @@ class LayerSource:
         clean = image[random_window(image, size, rng)]
         window = random_window(pair.clean, size, rng)
         layer = cv2.subtract(pair.rainy[window], pair.clean[window])
-        return _photographed(cv2.add(clean, layer), clean, rng)
+        return _photographed(cv2.add(clean, layer), clean, self.sensor, rng)
 
 
 @dataclass(frozen=True)
@@ -104,11 +110,12 @@ class IdentitySource:
     """Crops of rain-free images, which must come out as they went in."""
 
     images: list[np.ndarray]
+    sensor: float = 0.5
 
     def crop(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         image = self.images[rng.integers(len(self.images))]
         clean = image[random_window(image, size, rng)]
-        return _photographed(clean, clean, rng)
+        return _photographed(clean, clean, self.sensor, rng)
 
 
 class Batch(NamedTuple):
@@ -176,9 +183,9 @@ def random_window(image: np.ndarray, size: int, rng: np.random.Generator) -> tup
     return slice(top, top + size), slice(left, left + size)
 
 
-def _photographed(rainy: np.ndarray, clean: np.ndarray,
+def _photographed(rainy: np.ndarray, clean: np.ndarray, share: float,
                   rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    if rng.random() >= SENSOR_SHARE:
+    if rng.random() >= share:
         return rainy, clean
     sensor = random_sensor(rng)
     return sensor(rainy), sensor(clean)

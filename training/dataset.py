@@ -54,10 +54,11 @@ def read_data(config: Config, root: Path) -> Data:
     sources: list[tuple[float, Source]] = [
         (share, PairSource(training[name], config.crops_per_image))
         for name, share in config.pairs.items()]
-    sources += [(config.synthetic, SyntheticSource(clean)),
-                (config.layers, LayerSource(clean, [pair for pairs in training.values()
-                                                  for pair in pairs])),
-                (config.identity, IdentitySource(clean))]
+    pairs = [pair for name in config.pairs for pair in training[name]]
+    backgrounds = clean + [pair.clean for pair in pairs]
+    sources += [(config.synthetic, SyntheticSource(clean, config.sensor)),
+                (config.layers, LayerSource(backgrounds, pairs, config.sensor)),
+                (config.identity, IdentitySource(clean, config.sensor))]
     return Data([source for source in sources if source[0] > 0], _real(config, root, held_out),
                 {name: pairs for name, pairs in validation.items() if pairs},
                 {bag.path: BagFrames(bag, root, config.crop)[0]

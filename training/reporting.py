@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dataset import Data
 from metrics import luma, psnr
 import numpy as np
+from optimizer import learning_rate
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -21,7 +22,7 @@ def report(run: Run, terms: list[float], board: SummaryWriter, progress: tqdm) -
                          skipped=run.skipped)
     for name, value in (('supervised', supervision), ('match', match)):
         board.add_scalar(f'loss/{name}', value, run.step)
-    board.add_scalar('learning_rate', run.schedule.get_last_lr()[0], run.step)
+    board.add_scalar('learning_rate', learning_rate(run.config, run.step - 1), run.step)
     if progress.format_dict['rate']:
         board.add_scalar('images_per_second', progress.format_dict['rate'] * progress.unit_scale,
                          run.step)

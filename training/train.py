@@ -23,6 +23,7 @@ import cv2
 from dataset import read_data
 from losses import matching, supervised
 import numpy as np
+from optimizer import learning_rate, make_optimizers
 from pairs import DataError
 from processes import join_processes
 from reporting import report, validate
@@ -35,7 +36,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from derain_ros.network import DerainNetwork, SHAPES
+from derain_ros.export import load_network
+from derain_ros.graph import ModelError, MODELS
+from derain_ros.network import DerainNetwork
 
 REPORT_EVERY = 20
 MOST_SKIPPED = 10
@@ -68,20 +71,18 @@ class Run:
     """One experiment on its way: all that a checkpoint holds."""
 
     def __init__(self, config: Config, device: torch.device) -> None:
-        """Start at step 0, with weights that depend on the seed alone."""
+        """
+        Start at step 0, with weights that depend on the seed alone, or those to start from.
+
+        :raises RunError: these are missing, or of another shape.
+        """
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
         self.step, self.best = 0, -math.inf
         self.skipped, self.skipped_in_a_row = 0, 0
-        self.network = DerainNetwork(SHAPES[config.shape]).to(
-            device, memory_format=torch.channels_last)
+        self.network = start_network(config).to(device, memory_format=torch.channels_last)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-        # without weight decay this is the paper's Adam
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate,
-                                           weight_decay=config.weight_decay, fused=True)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: 1.0 if config.schedule == 'constant'
-            else 0.5 + 0.5 * math.cos(math.pi * step / config.steps))
+        self.optimizers = make_optimizers(config, self.network)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == 'fp16')
         self.branches: nn.Module = Branches(self.network)
         if torch.distributed.is_initialized():
@@ -90,8 +91,8 @@ class Run:
 
     @property
     def _parts(self) -> dict[str, object]:
-        return {'network': self.network, 'average': self.average, 'optimizer': self.optimizer,
-                'schedule': self.schedule, 'scaler': self.scaler}
+        return {'network': self.network, 'average': self.average, 'scaler': self.scaler,
+                **self.optimizers}
 
     def autocast(self) -> torch.autocast:
         """Compute in the precision of the experiment."""
@@ -112,25 +113,31 @@ class Run:
         supervision = supervised(self.config.loss, output.float(), clean)
         match = (supervision.new_zeros(()) if real_features is None
                  else matching(features, real_features, self.config.normalise_matching))
-        self.optimizer.zero_grad()
+        self.network.zero_grad(set_to_none=False)
         self.scaler.scale(supervision + self.config.matching * match).backward()
-        self.scaler.unscale_(self.optimizer)
+        for optimizer in self.optimizers.values():
+            self.scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         # gradients are the same on all processes, so they all skip or none
         if torch.isfinite(norm):
-            self.scaler.step(self.optimizer)
+            self._update()
             self.average.update_parameters(self.network)
             self.skipped_in_a_row = 0
         else:
             self.skipped += 1
             self.skipped_in_a_row += 1
         self.scaler.update()
-        self.schedule.step()
         self.step += 1
         if self.skipped_in_a_row == MOST_SKIPPED:
             raise RunError(f'step {self.step}: the loss was not finite {MOST_SKIPPED} times in a '
                            'row; resume with a smaller learning_rate, or in another precision')
         return torch.stack([supervision.detach(), match.detach()])
+
+    def _update(self) -> None:
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group['lr'] = learning_rate(self.config, self.step)
+            self.scaler.step(optimizer)
 
     def derain(self, image: np.ndarray) -> np.ndarray:
         """De-rain a uint8 RGB image [H, W, 3] with the averaged weights."""
@@ -150,7 +157,7 @@ class Run:
         """Give the averaged weights as a safetensors file that names its shape."""
         return save({name: tensor.contiguous()
                      for name, tensor in self.average.module.state_dict().items()},
-                    {'shape': self.config.shape})
+                    {'shape': self.config.shape.to_json()})
 
     def resume(self, checkpoint: Path) -> None:
         """
@@ -168,6 +175,22 @@ class Run:
             part.load_state_dict(state[name])
         for name in COUNTS:
             setattr(self, name, state[name])
+
+
+def start_network(config: Config) -> DerainNetwork:
+    """Make the network as it is before the first step."""
+    if config.start is None:
+        return DerainNetwork(config.shape)
+    released = MODELS / f'{config.start}.safetensors'
+    path = released if released.is_file() else Path(config.start)
+    try:
+        network = load_network(path)
+    except ModelError as error:
+        raise RunError(f'start: {error}') from error
+    if network.shape != config.shape:
+        raise RunError(f'start: {path}: is of {network.shape}, and the experiment of '
+                       f'{config.shape}; make them the same, or leave start out')
+    return network.train()
 
 
 def train(config: Config, root: Path, out: Path, resume: bool) -> None:

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""
+The log of a run, as a table and a picture.
+
+    python training/history.py runs/fast --csv fast.csv --plot fast.svg
+"""
+import argparse
+import csv
+from pathlib import Path
+import sys
+
+from matplotlib.figure import Figure
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+LOSS, SCORE = 'loss/', 'psnr_y/'
+
+
+def read_history(run: Path) -> dict[str, dict[int, float]]:
+    """
+    Read every scalar that a run wrote to TensorBoard: name to step to value.
+
+    Where an interrupted run went over the same steps twice, the later value counts.
+
+    :raises FileNotFoundError: the run has written nothing.
+    """
+    events = EventAccumulator(str(run / 'tensorboard'), size_guidance={'scalars': 0})
+    events.Reload()
+    names = events.Tags()['scalars']
+    if not names:
+        raise FileNotFoundError(f'{run}: has no TensorBoard log; name the --out of a training')
+    return {name: {event.step: event.value for event in events.Scalars(name)} for name in names}
+
+
+def write_csv(history: dict[str, dict[int, float]], path: Path) -> None:
+    """Write a row for each step that something is known of, and a column for each scalar."""
+    names = sorted(history)
+    with path.open('w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(['step', *names])
+        for step in sorted(set().union(*history.values())):
+            cells = [history[name].get(step) for name in names]
+            writer.writerow([step, *('' if cell is None else f'{cell:.6g}' for cell in cells)])
+
+
+def plot(history: dict[str, dict[int, float]], path: Path) -> None:
+    """Draw the losses (logarithmic) above the validation scores."""
+    figure = Figure(figsize=(8, 6), layout='constrained')
+    losses, scores = figure.subplots(2, sharex=True)
+    for axes, prefix in ((losses, LOSS), (scores, SCORE)):
+        for name in sorted(history):
+            if name.startswith(prefix) and any(history[name].values()):
+                axes.plot(*zip(*sorted(history[name].items())), label=name.removeprefix(prefix),
+                          linewidth=0.8, marker='.' if prefix == SCORE else None)
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    losses.set(ylabel='loss', yscale='log')
+    scores.set(ylabel='PSNR (Y), dB', xlabel='step')
+    figure.savefig(path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument('run', type=Path, help='the --out of a training')
+    parser.add_argument('--csv', type=Path, required=True, help='table to write')
+    parser.add_argument('--plot', type=Path, required=True, help='picture to write: .svg, .png')
+    arguments = parser.parse_args()
+    try:
+        history = read_history(arguments.run)
+        write_csv(history, arguments.csv)
+        plot(history, arguments.plot)
+    except OSError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
