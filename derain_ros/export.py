@@ -9,6 +9,7 @@ from pathlib import Path
 import sys
 
 import onnx
+from onnxscript.optimizer import fold_constants
 from safetensors import safe_open, SafetensorError
 import torch
 from torch import nn, Tensor
@@ -17,6 +18,7 @@ from derain_ros.graph import ModelError
 from derain_ros.network import DerainNetwork, Shape
 
 OPSET = 18
+LARGEST_WEIGHT = 2 ** 20  # elements
 PREFIX = 'network.'
 
 
@@ -66,6 +68,9 @@ def export(network: DerainNetwork, path: Path) -> None:
         FrameGraph(network).eval(), (example,), dynamo=True, opset_version=OPSET, verbose=False,
         input_names=['frames'], output_names=['derained'],
         dynamic_shapes=({0: free, 1: free, 2: free},))
+    # the exporter leaves weights that are taken apart to the runtime; TensorRT wants constants
+    fold_constants(program.model, input_size_limit=LARGEST_WEIGHT,
+                   output_size_limit=LARGEST_WEIGHT)
     model = program.model_proto
     _tidy(model)
     onnx.checker.check_model(model, full_check=True)

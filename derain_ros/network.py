@@ -118,6 +118,25 @@ class MultiScaleUnit(nn.Module):
         return features + total
 
 
+class Fusion(nn.Conv2d):
+    """
+    A 1x1 convolution over the concatenation of so many feature maps.
+
+    Computed as the sum of a convolution per map, which spares the copy that concatenating takes.
+    """
+
+    def __init__(self, channels: int, maps: int) -> None:
+        super().__init__(channels * maps, channels, kernel_size=1)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        channels = self.out_channels
+        total = functional.conv2d(maps[0], self.weight[:, :channels], self.bias)
+        for index, features in enumerate(maps[1:], start=1):
+            weight = self.weight[:, index * channels:(index + 1) * channels]
+            total = total + functional.conv2d(features, weight)
+        return total
+
+
 class DerainingNetwork(nn.Module):
     """
     Stage 3: multi-scale units in a row, densely connected.
@@ -131,14 +150,14 @@ class DerainingNetwork(nn.Module):
         self.units = nn.ModuleList(
             MultiScaleUnit(shape.channels, shape.scales) for _ in range(shape.units))
         self.fusions = nn.ModuleList(
-            nn.Conv2d(shape.channels * (count + 2), shape.channels, kernel_size=1)
+            Fusion(shape.channels, count + 2)
             for count in range(shape.units))
 
     def forward(self, features: Tensor) -> Tensor:
         outputs = [features]
         for unit, fusion in zip(self.units, self.fusions):
             outputs.append(unit(features))
-            features = fusion(torch.cat(outputs, dim=1))
+            features = fusion(outputs)
         return features
 
 

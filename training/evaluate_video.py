@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""
+What a network does to a video that nobody knows the truth of: rain removed, flicker, change.
+
+    python training/evaluate_video.py --weights fast --video rain.mp4
+    python training/evaluate_video.py --weights fast --video frames/ --json video.json
+
+In rain, the streak energy should fall. Without rain, the image should not change, and the output
+should not flicker more than the input.
+"""
+import argparse
+from collections.abc import Iterator
+import json
+from pathlib import Path
+import sys
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2
+from evaluate import derain, open_engine
+from metrics import luma
+import numpy as np
+from pairs import DataError, image_files, read_image, VIDEO_SUFFIXES
+
+from derain_ros.engines import Engine, EngineError
+from derain_ros.graph import ModelError
+
+STREAK_WIDTH = 9
+
+
+def frames(path: Path) -> Iterator[np.ndarray]:
+    """
+    Read every frame of a video, or of a folder of images, uint8 RGB [H, W, 3].
+
+    :raises DataError: it is missing, empty or unreadable.
+    """
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        yield from (read_image(file) for file in image_files(path))
+        return
+    capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        raise DataError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
+    while (grabbed := capture.read())[0]:
+        yield cv2.cvtColor(grabbed[1], cv2.COLOR_BGR2RGB)
+    capture.release()
+
+
+def streak_energy(image: np.ndarray) -> float:
+    """
+    Give the mean square of bright detail narrower across than STREAK_WIDTH pixels.
+
+    A white top-hat of the luma with a horizontal line; rain falls steeply, and brightens
+    (*inferred*: no published form). Thin upright things count too: compare, do not add up.
+
+    :param image: uint8 RGB [H, W, 3].
+    :returns: squared grey levels, 0 or more.
+    """
+    line = np.ones((1, STREAK_WIDTH), np.uint8)
+    return float(np.mean(cv2.morphologyEx(luma(image), cv2.MORPH_TOPHAT, line).astype(float) ** 2))
+
+
+def mean_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Give the mean absolute difference of two images of one shape, in grey levels."""
+    return float(np.mean(cv2.absdiff(one, other)))
+
+
+def evaluate_video(engine: Engine, video: Iterator[np.ndarray]) -> dict[str, float]:
+    """
+    De-rain a video, frame by frame.
+
+    :returns: ``frames``; ``streak_energy``, after relative to before, over all frames;
+        ``frames_with_less``, the share of frames in which it fell; ``flicker``, the mean
+        difference of successive frames, after relative to before; ``change``, in grey levels.
+    """
+    energies, flickers, changes = [], [], []
+    last: tuple[np.ndarray, np.ndarray] | None = None
+    for frame in video:
+        output = derain(engine, frame)
+        energies.append((streak_energy(frame), streak_energy(output)))
+        changes.append(mean_difference(frame, output))
+        if last is not None:
+            flickers.append([mean_difference(*two) for two in zip(last, (frame, output))])
+        last = frame, output
+    return {'frames': len(energies), 'streak_energy': _relative(energies),
+            'frames_with_less': float(np.mean([after < before for before, after in energies])),
+            'flicker': _relative(flickers), 'change': float(np.mean(changes))}
+
+
+def _relative(before_after: list) -> float:
+    """Give the sum after by the sum before; 1 where there is nothing."""
+    before, after = np.sum(before_after, axis=0) if before_after else (0.0, 0.0)
+    return float(after / before) if before > 0 else 1.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument('--weights', required=True,
+                        help='released name, safetensors file or ONNX file')
+    parser.add_argument('--video', type=Path, required=True, help='video, or folder of frames')
+    parser.add_argument('--json', type=Path, help='file to write the result to')
+    arguments = parser.parse_args()
+    try:
+        result = evaluate_video(open_engine(arguments.weights), frames(arguments.video))
+        if arguments.json:
+            arguments.json.write_text(json.dumps(result, indent=2) + '\n')
+    except (DataError, ModelError, EngineError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print('{frames} frames: streak energy {streak_energy:.3f} of what it was, less in '
+          '{frames_with_less:.0%}; flicker {flicker:.3f} of what it was; '
+          'pixels change by {change:.2f} grey levels'.format(**result))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
