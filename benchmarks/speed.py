@@ -5,7 +5,8 @@ What a frame costs: the released shapes beside a PReNet-shaped network, in the e
     python benchmarks/speed.py [--rounds 5] [--json FILE]
 
 All run in one process, in turns, so that a busy machine slows all of them; medians over rounds.
-The share is of the machine's own peak: its fastest bfloat16 matrix multiplication in these rounds.
+The share is of the machine's own peak: its fastest matrix multiplication in these rounds, in the
+precision that the engine takes, bfloat16 where the CPU has AMX and float32 elsewhere.
 """
 import argparse
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from derain_ros.network import DerainNetwork, SHAPES
 
 SIZES = ((360, 640), (720, 1280))
 MATRIX, PRODUCTS = 2048, 8
+FORMATS = {'bf16': torch.bfloat16, 'f32': torch.float32}
 
 
 class PReNetWorkload(nn.Module):
@@ -87,9 +89,9 @@ def compiled(graph: Path, height: int, width: int, precision: str) -> Callable[[
     return request.infer
 
 
-def multiply() -> Callable[[], object]:
-    """Prepare the multiplication of PRODUCTS pairs of bfloat16 matrices, MATRIX x MATRIX."""
-    one, other = (torch.randn(MATRIX, MATRIX, dtype=torch.bfloat16) for _ in range(2))
+def multiply(precision: str) -> Callable[[], object]:
+    """Prepare the multiplication of PRODUCTS pairs of matrices, MATRIX x MATRIX."""
+    one, other = (torch.randn(MATRIX, MATRIX, dtype=FORMATS[precision]) for _ in range(2))
     return lambda: [one @ other for _ in range(PRODUCTS)]
 
 
@@ -114,7 +116,7 @@ def measure(height: int, width: int, rounds: int, folder: Path) -> list[dict]:
     networks: dict[str, nn.Module] = {'PReNet-shaped': PReNetWorkload()}
     networks |= {name: DerainNetwork(shape) for name, shape in SHAPES.items()}
     precision = preferred_precision()
-    work = {'peak': multiply()}
+    work = {'peak': multiply(precision)}
     for name, network in networks.items():
         export(network, folder / f'{name}.onnx')
         work[name] = compiled(folder / f'{name}.onnx', height, width, precision)
@@ -135,6 +137,7 @@ def main() -> None:
     parser.add_argument('--json', type=Path)
     arguments = parser.parse_args()
     rows = []
+    print(f'in {preferred_precision()}')
     print(f'{"size":>9}  {"network":14} {"GMAC":>7} {"ms":>8}  PReNet is  share of peak')
     for height, width in SIZES:
         with TemporaryDirectory() as folder:

@@ -25,8 +25,8 @@ from derain_ros.engines.tensorrt_api import (
     load_tensorrt,
     TensorRt,
 )
-from derain_ros.engines.tensorrt_graph import Precision, Size, tensorrt_graph
-from derain_ros.graph import ModelError, Order
+from derain_ros.engines.tensorrt_graph import Size, tensorrt_graph
+from derain_ros.graph import ModelError, Order, Precision
 
 # what TensorRT for RTX builds for where there is no GPU: all that it takes by default
 ANY_GPU = Gpu('any', 'any')

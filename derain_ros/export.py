@@ -2,11 +2,13 @@
 PyTorch weights to an ONNX graph with uint8 frames in and out.
 
     python -m derain_ros.export runs/fast/best.safetensors fast.onnx
+    python -m derain_ros.export runs/fast/best.safetensors fast-fp16.onnx --precision fp16
 """
 import argparse
 import os
 from pathlib import Path
 import sys
+from typing import get_args
 
 import onnx
 from onnxscript.optimizer import fold_constants
@@ -14,7 +16,8 @@ from safetensors import safe_open, SafetensorError
 import torch
 from torch import nn, Tensor
 
-from derain_ros.graph import ModelError
+from derain_ros.graph import ModelError, Precision
+from derain_ros.half import halve
 from derain_ros.network import DerainNetwork, Shape
 
 OPSET = 18
@@ -55,12 +58,25 @@ def load_network(weights: Path) -> DerainNetwork:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ModelError(f"{weights}: does not fit its {shape} ({error})") from error
+        raise ModelError(f'{weights}: does not fit its {shape} ({error})') from error
     return network
 
 
-def export(network: DerainNetwork, path: Path) -> None:
-    """Write the network as a float32 ONNX graph, N, H and W free; whole or not at all."""
+def export(network: DerainNetwork, path: Path, precision: Precision = 'fp32') -> None:
+    """
+    Write the network as an ONNX graph, N, H and W free; whole or not at all.
+
+    :param precision: of everything from the first to the last convolution.
+    :raises ModelError: a weight is too large for it, or not finite.
+    """
+    graph = frame_graph(network)
+    if precision == 'fp16':
+        halve(graph, path.name)
+    write_graph(graph, path)
+
+
+def frame_graph(network: DerainNetwork) -> onnx.ModelProto:
+    """Make the float32 ONNX graph of a network, N, H and W free."""
     # sizes that no stage divides, so that none is taken for a constant
     example = torch.zeros(2, 45, 77, 3, dtype=torch.uint8)
     free = torch.export.Dim.DYNAMIC
@@ -71,11 +87,16 @@ def export(network: DerainNetwork, path: Path) -> None:
     # the exporter leaves weights that are taken apart to the runtime; TensorRT wants constants
     fold_constants(program.model, input_size_limit=LARGEST_WEIGHT,
                    output_size_limit=LARGEST_WEIGHT)
-    model = program.model_proto
-    _tidy(model)
-    onnx.checker.check_model(model, full_check=True)
+    graph = program.model_proto
+    _tidy(graph)
+    return graph
+
+
+def write_graph(graph: onnx.ModelProto, path: Path) -> None:
+    """Check a graph and write it, whole or not at all."""
+    onnx.checker.check_model(graph, full_check=True)
     temporary = path.with_suffix('.partial')
-    onnx.save(model, temporary)
+    onnx.save(graph, temporary)
     os.replace(temporary, path)
 
 
@@ -100,9 +121,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('weights', type=Path, help='safetensors file that training wrote')
     parser.add_argument('onnx', type=Path, help='graph to write')
+    parser.add_argument('--precision', choices=get_args(Precision), default='fp32',
+                        help='of the network between the first and last convolution')
     arguments = parser.parse_args()
     try:
-        export(load_network(arguments.weights), arguments.onnx)
+        export(load_network(arguments.weights), arguments.onnx, arguments.precision)
     except ModelError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

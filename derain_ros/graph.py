@@ -7,6 +7,7 @@ import onnx
 from onnx import numpy_helper
 
 Order = Literal['bgr', 'rgb']
+Precision = Literal['fp16', 'fp32']
 
 MODELS = Path(__file__).parent / 'models'
 FIRST_WEIGHT = 'feature_transform.0.weight'

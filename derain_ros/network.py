@@ -7,7 +7,6 @@ four stages; each is a class here. What it leaves unsaid is marked *inferred*.
 from dataclasses import asdict, dataclass
 import json
 
-import torch
 from torch import nn, Tensor
 from torch.nn import functional
 

@@ -10,12 +10,15 @@ import torch
 
 from derain_ros.engines import create_engine, DeadlineError, EngineError
 from derain_ros.engines.openvino import OpenVinoEngine
-from derain_ros.export import export, load_network, main
+from derain_ros.export import frame_graph, load_network, main
 from derain_ros.graph import load_graph, model_path, ModelError, MODELS
+from derain_ros.half import halve
 from derain_ros.network import DerainNetwork, Shape
 
 PRECISIONS = ['f32', 'bf16']
 RELEASED = [path.stem for path in MODELS.glob('*.safetensors')]
+# of the same weights
+GRAPHS = ['fast', 'fast-fp16']
 
 
 def reference(network: DerainNetwork, frames: np.ndarray) -> np.ndarray:
@@ -51,19 +54,21 @@ def network() -> DerainNetwork:
     return load_network(MODELS / 'fast.safetensors')
 
 
+@pytest.mark.parametrize('model', GRAPHS)
 @pytest.mark.parametrize('precision', PRECISIONS)
 @pytest.mark.parametrize('content', SOLID)
-def test_extremes_stay_within_two_grey_levels_of_pytorch(network, precision, content):
+def test_extremes_stay_within_two_grey_levels_of_pytorch(network, model, precision, content):
     frames = SOLID[content][None]
-    output = run(OpenVinoEngine('fast', precision), frames)
+    output = run(OpenVinoEngine(model, precision), frames)
     assert difference(output, reference(network, frames)) <= 2
 
 
+@pytest.mark.parametrize('model', GRAPHS)
 @pytest.mark.parametrize('precision', PRECISIONS)
 @pytest.mark.parametrize('size', [(16, 16), (17, 31), (45, 77), (93, 141)])
-def test_any_size_agrees_with_pytorch(network, precision, size, street):
+def test_any_size_agrees_with_pytorch(network, model, precision, size, street):
     frames = street[None, :size[0], :size[1]]
-    output = run(OpenVinoEngine('fast', precision), frames)
+    output = run(OpenVinoEngine(model, precision), frames)
     assert difference(output, reference(network, frames)) <= 2
 
 
@@ -103,22 +108,26 @@ def test_the_validation_split_scores_as_in_float32_pytorch(network, name):
 
 
 @pytest.mark.parametrize('released', RELEASED)
-def test_a_released_graph_holds_the_released_weights(released, tmp_path):
-    export(load_network(MODELS / f'{released}.safetensors'), tmp_path / 'again.onnx')
-    shipped, again = load_graph(released), load_graph(str(tmp_path / 'again.onnx'))
-    weights = {tensor.name: tensor.raw_data for tensor in again.graph.initializer}
-    assert {tensor.name: tensor.raw_data for tensor in shipped.graph.initializer} == weights
-    for value in (*shipped.graph.input, *shipped.graph.output):
-        dimensions = value.type.tensor_type.shape.dim
-        assert [d.dim_param or d.dim_value for d in dimensions] == ['N', 'H', 'W', 3]
+def test_the_released_graphs_hold_the_released_weights(released):
+    again = frame_graph(load_network(MODELS / f'{released}.safetensors'))
+    for name in (released, f'{released}-fp16'):
+        if name.endswith('-fp16'):
+            halve(again, name)
+        shipped = load_graph(name)
+        weights = {tensor.name: tensor.raw_data for tensor in again.graph.initializer}
+        assert {tensor.name: tensor.raw_data for tensor in shipped.graph.initializer} == weights
+        for value in (*shipped.graph.input, *shipped.graph.output):
+            dimensions = value.type.tensor_type.shape.dim
+            assert [d.dim_param or d.dim_value for d in dimensions] == ['N', 'H', 'W', 3]
 
 
-def test_the_command_exports_any_trained_weights(tmp_path, monkeypatch, street):
+@pytest.mark.parametrize('options', [[], ['--precision', 'fp16']])
+def test_the_command_exports_any_trained_weights(tmp_path, monkeypatch, street, options):
     from safetensors.torch import save_file
     network = DerainNetwork(Shape(channels=4, units=1))
     weights, graph = tmp_path / 'tiny.safetensors', tmp_path / 'tiny.onnx'
     save_file(network.state_dict(), weights, {'shape': network.shape.to_json()})
-    monkeypatch.setattr('sys.argv', ['export', str(weights), str(graph)])
+    monkeypatch.setattr('sys.argv', ['export', str(weights), str(graph), *options])
     assert main() == 0
     output = run(OpenVinoEngine(str(graph), 'f32'), street[None])
     assert difference(output, reference(network, street[None])) <= 1

@@ -15,7 +15,7 @@ from derain_ros.engines.tensorrt_graph import Size, tensorrt_graph
 from derain_ros.export import load_network
 from derain_ros.graph import load_graph, ModelError, MODELS, Order
 
-MODELS_BUILT = ['fast', 'reference']
+MODELS_BUILT = ['fast', 'fast-fp16', 'fast-light', 'fast-heavy', 'reference-light']
 
 
 def require(model: str) -> str:
@@ -45,7 +45,8 @@ def model(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize('content', SOLID)
 def test_extremes_stay_within_two_grey_levels_of_float32(model, content):
     frames = SOLID[content][None]
-    expected = reference(load_network(MODELS / f'{model}.safetensors'), frames)
+    weights = MODELS / f'{model.removesuffix("-fp16")}.safetensors'
+    expected = reference(load_network(weights), frames)
     assert difference(run(model, frames), expected) <= 2
 
 
@@ -87,6 +88,14 @@ def test_frames_feed_a_cast_and_sizes_are_constants():
     assert [node.op_type for node in nodes if 'frames' in node.input] == ['Cast']
     assert [node.op_type for node in nodes if 'derained' in node.output] == ['Cast']
     assert not any(node.op_type in ('Shape', 'Mod') for node in nodes)
+
+
+def test_a_float16_model_is_taken_as_it_is_and_cannot_become_float32():
+    size = Size(1, 64, 96)
+    assert tensorrt_graph('fast-fp16', size, 'bgr', 'fp16') == tensorrt_graph(
+        'fast', size, 'bgr', 'fp16')
+    with pytest.raises(ModelError, match=r"'fast-fp16': is float16, .* take the float32 graph"):
+        tensorrt_graph('fast-fp16', size, 'bgr', 'fp32')
 
 
 @pytest.mark.parametrize('value, precision', [(np.nan, 'fp32'), (np.inf, 'fp32'), (7e4, 'fp16')])

@@ -28,7 +28,8 @@ def test_the_reference_is_the_paper() -> None:
     config = read_config(CONFIGS / 'reference.yaml')
 
     assert (config.shape, config.matching, config.batch, config.crop, config.crops_per_image,
-            config.learning_rate, config.weight_decay) == (SHAPES['reference'], 1.0, 16, 64, 100, 5e-4, 0)
+            config.learning_rate, config.weight_decay) == (
+                SHAPES['reference'], 1.0, 16, 64, 100, 5e-4, 0)
 
 
 def test_a_shape_can_be_spelt_out(tmp_path: Path) -> None:

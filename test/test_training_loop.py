@@ -28,7 +28,8 @@ SCRIPT = Path(__file__).resolve().parents[1] / 'training' / 'train.py'
 EXPERIMENT = {
     'shape': 'fast', 'seed': 1, 'steps': 6, 'batch': 4, 'crop': 16, 'learning_rate': 1e-3,
     'optimizer': 'muon', 'warm_up': 2, 'schedule': 'cosine', 'weight_decay': 0.0,
-    'loss': 'charbonnier+ssim', 'matching': 1.0, 'ema': 0.9, 'clip': 1.0, 'precision': 'float32', 'workers': 0, 'validate_every': 3,
+    'loss': 'charbonnier+ssim', 'matching': 1.0, 'ema': 0.9, 'clip': 1.0, 'precision': 'float32',
+    'workers': 0, 'validate_every': 3,
     'checkpoint_every': 3, 'validation': [5, 6], 'pairs': {'pairs': 0.5}, 'clean': ['clean'],
     'synthetic': 0.2, 'layers': 0.2, 'identity': 0.1,
     'real': {'folders': ['real'], 'crops_per_frame': 2}}

@@ -1,98 +1,146 @@
 #!/usr/bin/env python3
 """
-Does matching help? Train without and with it, and score where labels were and were not.
+What does each ingredient give? Train without and with it, equally long, and score both.
 
-    OMP_NUM_THREADS=1 python training/ablation.py --data DATA --out runs/ablation
+    OMP_NUM_THREADS=1 python training/ablation.py --study training/studies/recipe.yaml \
+        --data DATA --out runs/recipe
 
-Every run takes the same number of steps. Run it again after an interruption, and it goes on.
+Run it again after an interruption, and it goes on.
 """
 import argparse
 from collections.abc import Iterable
 import csv
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
+import re
 import statistics
 import sys
+import time
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from checkpoints import write_atomically
-from configuration import Config, ConfigError, read_config
+from configuration import build, Config, ConfigError, make_config, read_yaml
 import cv2
-from evaluate import evaluate, open_engine, read_scenes, summarize
+from evaluate import derain, evaluate, open_engine, read_scenes, summarize
+import numpy as np
 from pairs import DataError
-import torch
 from train import RunError, train
 
-CONFIG = Path(__file__).parent / 'config' / 'ablation.yaml'
-# no matching; the paper's; in standard deviations, as strong as the paper's and much weaker
-ARMS = {'off': {'matching': 0.0}, 'paper': {'matching': 1.0},
-        'normalised': {'matching': 1.0, 'normalise_matching': True},
-        'normalised-weak': {'matching': 0.01, 'normalise_matching': True}}
-DOMAINS = {'labelled': 'rain_light', 'unlabelled': 'rain_mixed'}
+FRAME = (720, 1280, 3)
+TIMED = 5
 
 
-def score(config: Config, weights: Path, root: Path) -> dict[str, float]:
-    """Give the mean PSNR and SSIM (Y) on the validation pairs of both domains."""
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """
+    An ablation: one experiment, and what its arms change of it.
+
+    :param arms: name to keys of the experiment and their other values.
+    :param scores: name of a column to the folder of pairs that it scores.
+    """
+
+    experiment: dict
+    arms: dict[str, dict]
+    scores: dict[str, str]
+    seeds: list[int]
+
+
+def read_study(path: Path) -> tuple[Study, dict[str, Config]]:
+    """
+    Read a study, and the experiment that each of its arms is.
+
+    :raises ConfigError: the file cannot be read, or an arm is no experiment.
+    """
+    study = build(Study, read_yaml(path), str(path))
+    return study, {name: make_config(study.experiment | changes, f"{path}: arm '{name}'")
+                   for name, changes in study.arms.items()}
+
+
+def score(study: Study, config: Config, weights: Path, root: Path) -> dict[str, float]:
+    """Give the mean PSNR (Y) on the validation pairs of each set, and the ms of a 720p frame."""
     engine = open_engine(str(weights))
     first, last = config.validation
     values = {}
-    for domain, folder in DOMAINS.items():
+    for name, folder in study.scores.items():
         scenes = [scene for scene in read_scenes(root / folder, 'pairs')
                   if scene.number in range(first, last + 1)]
-        mean = summarize([row for _, _, row in evaluate(engine, scenes)])['mean']
-        values |= {f'{domain}_psnr_y': mean['psnr_y'], f'{domain}_ssim_y': mean['ssim_y']}
-    return values
+        values[name] = summarize([row for _, _, row in evaluate(engine, scenes)])['mean']['psnr_y']
+    frame = np.random.default_rng(0).integers(0, 256, FRAME, np.uint8)
+    times = []
+    for _ in range(TIMED + 1):
+        start = time.perf_counter()
+        derain(engine, frame)
+        times.append(time.perf_counter() - start)
+    return values | {'ms': statistics.median(times[1:]) * 1e3}
 
 
 def table(rows: list[dict]) -> str:
     """Give a Markdown table of each arm: mean over the seeds ± standard deviation."""
     columns = [name for name in rows[0] if name not in ('arm', 'seed')]
-    lines = ['| ' + ' | '.join(['matching', 'seeds', *columns]) + ' |',
+    lines = ['| ' + ' | '.join(['arm', 'seeds', *columns]) + ' |',
              '|---' * (len(columns) + 2) + '|']
     for arm in dict.fromkeys(row['arm'] for row in rows):
         of_arm = [row for row in rows if row['arm'] == arm]
-        cells = [_cell([row[name] for row in of_arm]) for name in columns]
+        cells = [_cell([float(row[name]) for row in of_arm]) for name in columns]
         lines.append(f'| {arm} | {len(of_arm)} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
 
 
 def _cell(values: list[float]) -> str:
-    spread = f' ± {statistics.stdev(values):.3f}' if len(values) > 1 else ''
-    return f'{statistics.mean(values):.3f}{spread}'
+    spread = f' ± {statistics.stdev(values):.2f}' if len(values) > 1 else ''
+    return f'{statistics.mean(values):.2f}{spread}'
 
 
-def ablate(config: Config, root: Path, out: Path, arms: Iterable[str],
-           seeds: Iterable[int]) -> None:
-    """Train and score every combination; ``out`` receives scores.csv and scores.md."""
-    rows = []
-    for seed in seeds:
+def ablate(study: Study, configs: dict[str, Config], root: Path, out: Path,
+           arms: Iterable[str]) -> None:
+    """Train and score every arm with every seed; ``out`` receives scores.csv and scores.md."""
+    rows = _rows(out / 'scores.csv')
+    for seed in study.seeds:
         for arm in arms:
-            run = out / f'{arm}-seed{seed}'
-            train(replace(config, **ARMS[arm], seed=seed), root, run, resume=True)
-            row = {'arm': arm, 'seed': seed}
-            rows.append(row | score(config, run / 'last.safetensors', root))
-            with (out / 'scores.csv').open('w', newline='') as file:
-                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
+            if any((row['arm'], int(row['seed'])) == (arm, seed) for row in rows):
+                continue
+            config = replace(configs[arm], seed=seed)
+            run = out / f'{slug(arm)}-seed{seed}'
+            train(config, root, run, resume=True)
+            rows.append({'arm': arm, 'seed': seed}
+                        | score(study, config, run / 'last.safetensors', root))
+            text = StringIO()
+            writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+            write_atomically(out / 'scores.csv', text.getvalue().encode())
             write_atomically(out / 'scores.md', table(rows).encode())
+
+
+def slug(arm: str) -> str:
+    """Give the name of an arm as a folder's."""
+    return re.sub(r'[^a-z0-9]+', '-', arm.lower()).strip('-')
+
+
+def _rows(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    with path.open(newline='') as file:
+        return list(csv.DictReader(file))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument('--study', type=Path, required=True, help='a file like those in studies/')
     parser.add_argument('--data', type=Path, required=True, help='folder of the image folders')
     parser.add_argument('--out', type=Path, required=True, help='folder for runs and scores')
-    parser.add_argument('--config', type=Path, default=CONFIG, help=f'({CONFIG.name})')
-    parser.add_argument('--arms', nargs='+', choices=ARMS, default=list(ARMS),
-                        help='which ways of matching to compare (all)')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3], help='(1 2 3)')
+    parser.add_argument('--arms', nargs='+', help='only these of the study')
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
     try:
-        ablate(read_config(arguments.config), arguments.data, arguments.out, arguments.arms,
-               arguments.seeds)
+        study, configs = read_study(arguments.study)
+        for arm in arguments.arms or []:
+            if arm not in configs:
+                raise ConfigError(f"{arguments.study}: has no arm '{arm}'; it has "
+                                  + ', '.join(configs))
+        ablate(study, configs, arguments.data, arguments.out, arguments.arms or list(configs))
     except (ConfigError, DataError, RunError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

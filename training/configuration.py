@@ -10,6 +10,9 @@ import yaml
 
 from derain_ros.network import Shape, SHAPES
 
+# the least that the network takes; the window of SSIM fits into it too
+SMALLEST_CROP = 16
+
 
 class ConfigError(ValueError):
     """An experiment that cannot run; the message names the key, the reason and the way out."""
@@ -90,24 +93,41 @@ def read_config(path: Path) -> Config:
     :raises ConfigError: the file cannot be read; a key is unknown or missing, or its value of
         another type or out of range.
     """
+    return make_config(read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> object:
+    """
+    Read a YAML file.
+
+    :raises ConfigError: it cannot be read.
+    """
     try:
-        values = yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f'{path}: not a readable YAML file ({error})') from error
-    config = _build(Config, values, str(path))
+
+
+def make_config(values: object, where: str) -> Config:
+    """
+    Check the keys and values of an experiment; raises as ``read_config`` does.
+
+    :param where: they come from, for the message.
+    """
+    config = build(Config, values, where)
     for problem in _problems(config):
-        raise ConfigError(f'{path}: {problem}')
+        raise ConfigError(f'{where}: {problem}')
     return config
 
 
 def _problems(config: Config) -> list[str]:
     terms = config.loss.split('+')
-    crop_of_ssim = 11 if 'ssim' in terms else 1
+    multiple = config.shape.multiple
     checks = {
         f"loss '{config.loss}' is unknown; join some of {', '.join(SUPERVISED)} with +":
             all(term in SUPERVISED for term in terms),
-        f'crop {config.crop} must be a multiple of {config.shape.multiple}, at least {max(16, crop_of_ssim)}':
-            config.crop % config.shape.multiple == 0 and config.crop >= max(16, crop_of_ssim),
+        f'crop {config.crop} must be a multiple of {multiple}, at least {SMALLEST_CROP}':
+            config.crop % multiple == 0 and config.crop >= SMALLEST_CROP,
         f'validation {config.validation} must be two numbers, the first and the last':
             len(config.validation) == 2,
         'no source of crops: give pairs, or clean images and a share for them':
@@ -130,8 +150,12 @@ def _problems(config: Config) -> list[str]:
     return [problem for problem, holds in checks.items() if not holds]
 
 
-def _build(kind: type, values: object, where: str) -> Any:
-    """Make a dataclass of a mapping, and of what is nested in it."""
+def build(kind: type, values: object, where: str) -> Any:
+    """
+    Make a dataclass of a mapping, and of what is nested in it.
+
+    :raises ConfigError: a key is unknown or missing, or its value of another type.
+    """
     if not isinstance(values, Mapping):
         raise ConfigError(f'{where}: must be a mapping of keys to values')
     hints = get_type_hints(kind)
@@ -156,7 +180,7 @@ def _value(kind: Any, value: object, where: str) -> Any:
                               'say channels, units, scales and unshuffle')
         return SHAPES[value]
     if is_dataclass(kind):
-        return _build(kind, value, where)
+        return build(kind, value, where)
     arguments = get_args(kind)
     if get_origin(kind) is Literal:
         matches = value in arguments

@@ -25,6 +25,7 @@ from losses import matching, supervised
 import numpy as np
 from optimizer import learning_rate, make_optimizers
 from pairs import DataError
+from precision import FORMATS, usable
 from processes import join_processes
 from reporting import report, validate
 from safetensors.torch import save
@@ -42,7 +43,6 @@ from derain_ros.network import DerainNetwork
 
 REPORT_EVERY = 20
 MOST_SKIPPED = 10
-PRECISIONS = {'float32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 COUNTS = ('step', 'best', 'skipped', 'skipped_in_a_row')
 # what may change between a run and its resumption
 FREE = {'steps', 'workers', 'validate_every', 'checkpoint_every'}
@@ -78,12 +78,13 @@ class Run:
         """
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
+        self.precision = usable(config.precision, device)
         self.step, self.best = 0, -math.inf
         self.skipped, self.skipped_in_a_row = 0, 0
         self.network = start_network(config).to(device, memory_format=torch.channels_last)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         self.optimizers = make_optimizers(config, self.network)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == 'fp16')
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == 'fp16')
         self.branches: nn.Module = Branches(self.network)
         if torch.distributed.is_initialized():
             self.branches = DistributedDataParallel(
@@ -95,9 +96,9 @@ class Run:
                 **self.optimizers}
 
     def autocast(self) -> torch.autocast:
-        """Compute in the precision of the experiment."""
-        return torch.autocast(self.device.type, PRECISIONS[self.config.precision],
-                              enabled=self.config.precision != 'float32')
+        """Compute in the precision of the experiment, where the device has it."""
+        return torch.autocast(self.device.type, FORMATS[self.precision],
+                              enabled=self.precision != 'float32')
 
     def learn(self, batch: Batch) -> Tensor:
         """
@@ -209,6 +210,9 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
             raise RunError(f'{out}: holds a run; --resume it, or train into another --out')
         run.resume(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
+    if rank == 0 and run.precision != config.precision:
+        print(f'{config.precision}: this CPU has no instructions for it; '
+              f'training in {run.precision}')
     crops = Crops(data.sources, data.real, seed=config.seed, batch=config.batch,
                   size=config.crop, crops_per_frame=config.real.crops_per_frame, rank=rank)
     board = SummaryWriter(out / 'tensorboard', purge_step=run.step) if rank == 0 else None

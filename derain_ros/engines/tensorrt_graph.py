@@ -1,15 +1,14 @@
 """The graph that TensorRT builds from: sizes fixed, body in the precision it is to run in."""
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, TensorProto
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from derain_ros.engines import SMALLEST
-from derain_ros.graph import load_graph, ModelError, Order
-
-Precision = Literal['fp16', 'fp32']
+from derain_ros.graph import load_graph, ModelError, Order, Precision
+from derain_ros.half import check_weights, convolutions, halve, is_half
 
 CONVOLUTION = 'convolution_'
 
@@ -24,42 +23,35 @@ class Size(NamedTuple):
 
 def tensorrt_graph(model: str, size: Size, order: Order, precision: Precision) -> onnx.ModelProto:
     """
-    Make the graph for TensorRT out of a released float32 graph.
+    Make the graph for TensorRT out of a released one.
 
     Frames are uint8 [batch, height, width, 3] in and out. Everything from the first to the last
     convolution runs in the precision; what precedes and follows, the subtraction, the clamp and
     the rounding among it, stays in float32. Convolutions are named ``convolution_0`` onwards.
 
-    :raises ModelError: there is no such model, its weights are not finite in the precision, or
-        it does not take frames of the size.
+    :raises ModelError: there is no such model, its weights are not finite in the precision or
+        float16 already where fp32 is asked for, or it does not take frames of the size.
     """
     if size.batch < 1 or min(size.height, size.width) < SMALLEST:
         raise ModelError(f'a batch of {size.batch} frames of {size.width}x{size.height} cannot be '
                          f'de-rained; at least one, and {SMALLEST}x{SMALLEST} pixels')
     graph = load_graph(model, order)
-    _check_weights(graph, model, precision)
+    if precision == 'fp16':
+        halve(graph, model)
+    else:
+        _check_float32(graph, model)
     _cast_at_the_ends(graph)
     _fix_sizes(graph, size)
-    for index, node in enumerate(_convolutions(graph)):
+    for index, node in enumerate(convolutions(graph)):
         node.name = f'{CONVOLUTION}{index}'
-    if precision == 'fp16':
-        _halve_body(graph)
     return graph
 
 
-def _convolutions(graph: onnx.ModelProto) -> list[onnx.NodeProto]:
-    return [node for node in graph.graph.node if node.op_type == 'Conv']
-
-
-def _check_weights(graph: onnx.ModelProto, model: str, precision: Precision) -> None:
-    """Refuse what TensorRT takes without a word, and what turns every image black or grey."""
-    largest = np.finfo(np.float16 if precision == 'fp16' else np.float32).max
-    for tensor in graph.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if not (np.abs(values) <= largest).all():  # false for NaN too
-            raise ModelError(f"model '{model}': weight '{tensor.name}' holds "
-                             f'{values[~(np.abs(values) <= largest)].flat[0]}, which {precision} '
-                             'cannot carry; train or export the model anew')
+def _check_float32(graph: onnx.ModelProto, model: str) -> None:
+    if is_half(graph):
+        raise ModelError(f"model '{model}': is float16, which cannot become fp32 again; take the "
+                         'float32 graph of the same weights')
+    check_weights(graph, model, 'fp32')
 
 
 def _cast_at_the_ends(graph: onnx.ModelProto) -> None:
@@ -91,7 +83,7 @@ def _fix_sizes(graph: onnx.ModelProto, size: Size) -> None:
         for dimension, length in zip(value.type.tensor_type.shape.dim, size):
             dimension.dim_value = length
     nodes = list(body.node)
-    prefix = nodes[:nodes.index(_convolutions(graph)[0])]
+    prefix = nodes[:nodes.index(convolutions(graph)[0])]
     names = [name for node in prefix for name in node.output]
     evaluator = ReferenceEvaluator(helper.make_model(
         helper.make_graph(prefix, 'sizes', body.input,
@@ -107,21 +99,3 @@ def _fix_sizes(graph: onnx.ModelProto, size: Size) -> None:
     del body.node[:], body.initializer[:]
     body.node.extend(kept)
     body.initializer.extend(constant for constant in constants if constant.name in used)
-
-
-def _halve_body(graph: onnx.ModelProto) -> None:
-    convolutions = _convolutions(graph)
-    weights = {name for node in convolutions for name in node.input[1:]}
-    for tensor in graph.graph.initializer:
-        if tensor.name in weights:
-            half = numpy_helper.to_array(tensor).astype(np.float16)
-            tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
-    first, last = convolutions[0], convolutions[-1]
-    enter = helper.make_node('Cast', [first.input[0]], ['half_body_input'], 'enter_half',
-                             to=TensorProto.FLOAT16)
-    leave = helper.make_node('Cast', ['half_body_output'], [last.output[0]], 'leave_half',
-                             to=TensorProto.FLOAT)
-    first.input[0], last.output[0] = enter.output[0], leave.input[0]
-    nodes = list(graph.graph.node)
-    graph.graph.node.insert(nodes.index(last) + 1, leave)
-    graph.graph.node.insert(nodes.index(first), enter)

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""
+Make a released model of trained weights: weights, float32 graph and float16 graph.
+
+    python training/release.py runs/fast/best.safetensors fast
+
+The weights are rounded to float16 once, so that all three hold the same numbers, and the file of
+weights is half as large.
+"""
+import argparse
+from pathlib import Path
+import sys
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from checkpoints import write_atomically
+import onnx
+from safetensors.torch import save
+
+from derain_ros.export import frame_graph, load_network, write_graph
+from derain_ros.graph import ModelError, MODELS
+from derain_ros.half import halve
+
+
+def release(weights: Path, name: str, folder: Path = MODELS) -> None:
+    """
+    Write ``name``.safetensors, ``name``.onnx and ``name``-fp16.onnx.
+
+    :raises ModelError: the weights cannot be read, or not be carried by float16.
+    :raises OSError: a file cannot be written.
+    """
+    network = load_network(weights).half()
+    rounded = save(network.state_dict(), {'shape': network.shape.to_json()})
+    graph = frame_graph(network.float())
+    half = onnx.ModelProto()
+    half.CopyFrom(graph)
+    halve(half, str(weights))
+    write_graph(graph, folder / f'{name}.onnx')
+    write_graph(half, folder / f'{name}-fp16.onnx')
+    write_atomically(folder / f'{name}.safetensors', rounded)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument('weights', type=Path, help='safetensors file that training wrote')
+    parser.add_argument('name', help='by which the node is to find it')
+    parser.add_argument('--folder', type=Path, default=MODELS, help='default: derain_ros/models')
+    arguments = parser.parse_args()
+    try:
+        release(arguments.weights, arguments.name, arguments.folder)
+    except (ModelError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
