@@ -114,6 +114,18 @@ def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(
     assert_equal(weights(tmp_path / 'halves'), weights(tmp_path / 'whole'))
 
 
+def test_a_precision_that_the_cpu_lacks_is_replaced_and_said(
+        data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', dict)
+    config = read_config(experiment(tmp_path, precision='bf16', steps=1))
+
+    train(config, data, tmp_path / 'out', resume=False)
+
+    said = 'bf16: this CPU has no instructions for it; training in float32\n'
+    assert capsys.readouterr().out.startswith(said)
+
+
 def test_killed_run_goes_on(data: Path, tmp_path: Path) -> None:
     path = experiment(tmp_path, checkpoint_every=1, steps=12, validate_every=100)
     assert run(*command(path, data, tmp_path / 'whole')).returncode == 0
