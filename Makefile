@@ -1,6 +1,6 @@
 # make demo [INPUT=folder|video|bag] [TOPIC=/camera/image_raw]   see a de-raining node at work
 # make test                                                      run every check
-# make bench                                                     print the figures of the README
+# make bench                                                     speed of network and node
 PYTHON ?= python3
 VENV := .venv
 export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
@@ -23,6 +23,7 @@ test: $(VENV)/test.ready
 	$(VENV)/bin/python -m pytest
 
 bench: $(VENV)/test.ready
+	$(VENV)/bin/python benchmarks/speed.py
 	$(VENV)/bin/python benchmarks/node_overhead.py
 
 clean:

@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import numpy as np
 import rclpy
 from rclpy.qos import qos_profile_sensor_data, QoSProfile

@@ -10,11 +10,15 @@ precision that the engine takes, bfloat16 where the CPU has AMX and float32 else
 """
 import argparse
 from collections.abc import Callable
+from copy import deepcopy
 import json
 from pathlib import Path
 import statistics
+import sys
 from tempfile import TemporaryDirectory
 import time
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import openvino
@@ -72,7 +76,7 @@ class PReNetWorkload(nn.Module):
 def gmac(network: nn.Module, height: int, width: int) -> float:
     """Count the multiply-accumulates of one frame, in 10^9."""
     with FlopCounterMode(display=False) as counter, torch.device('meta'):
-        network.to('meta')(torch.empty(1, 3, height, width))
+        deepcopy(network).to('meta')(torch.empty(1, 3, height, width))
     return counter.get_total_flops() / 2e9
 
 

@@ -180,7 +180,7 @@ def main() -> int:
     rclpy.init()
     try:
         result = run(open_source(arguments.input, arguments.topic), arguments.out)
-    except SourceError as error:
+    except (SourceError, images.ImageError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

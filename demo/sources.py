@@ -141,6 +141,9 @@ def bag(path: Path, topic: str | None) -> Source:
     if topic not in topics:
         raise SourceError(f"{path}: has no image topic '{topic}'; "
                           f'set TOPIC to one of: {", ".join(topics) or "(it has none)"}')
+    if topics[topic] < 2:
+        raise SourceError(f'{path}: {topic} holds {topics[topic]} images, which have no rate; '
+                          'show a longer recording')
 
     def shots() -> Iterator[Shot]:
         with AnyReader([path]) as reader:

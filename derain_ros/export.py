@@ -17,7 +17,7 @@ import torch
 from torch import nn, Tensor
 
 from derain_ros.graph import ModelError, Precision
-from derain_ros.half import halve
+from derain_ros.half import check_weights, halve
 from derain_ros.network import DerainNetwork, Shape
 
 OPSET = 18
@@ -70,8 +70,9 @@ def export(network: DerainNetwork, path: Path, precision: Precision = 'fp32') ->
     :raises ModelError: a weight is too large for it, or not finite.
     """
     graph = frame_graph(network)
+    check_weights(graph, f'of {path}', precision)
     if precision == 'fp16':
-        halve(graph, path.name)
+        halve(graph)
     write_graph(graph, path)
 
 
@@ -95,9 +96,12 @@ def frame_graph(network: DerainNetwork) -> onnx.ModelProto:
 def write_graph(graph: onnx.ModelProto, path: Path) -> None:
     """Check a graph and write it, whole or not at all."""
     onnx.checker.check_model(graph, full_check=True)
-    temporary = path.with_suffix('.partial')
-    onnx.save(graph, temporary)
-    os.replace(temporary, path)
+    temporary = path.with_name(path.name + '.partial')
+    try:
+        onnx.save(graph, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _tidy(model: onnx.ModelProto) -> None:
@@ -126,7 +130,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         export(load_network(arguments.weights), arguments.onnx, arguments.precision)
-    except ModelError as error:
+    except (ModelError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     return 0

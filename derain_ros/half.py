@@ -32,16 +32,13 @@ def check_weights(graph: onnx.ModelProto, model: str, precision: Precision) -> N
                              'cannot carry; train or export the model anew')
 
 
-def halve(graph: onnx.ModelProto, model: str) -> None:
+def halve(graph: onnx.ModelProto) -> None:
     """
     Make everything from the first to the last convolution float16, if it is not.
 
     What precedes and follows, the subtraction, the clamp and the rounding among it, stays in
     float32: in float16 the sum of 255 and a little rain is a grey level off.
-
-    :raises ModelError: a weight is too large for float16, or not finite.
     """
-    check_weights(graph, model, 'fp16')
     if is_half(graph):
         return
     body = convolutions(graph)

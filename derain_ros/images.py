@@ -71,6 +71,10 @@ class _Layout(NamedTuple):
     even: tuple[str, ...] = ()
     least: int = 1
 
+    def row(self, width: int) -> int:
+        """Bytes of a row, without padding."""
+        return width * self.channels * self.depth // 8
+
     def rows(self, height: int) -> int:
         """Rows of the message's data: colour at half the height lies below the luma plane."""
         return height * 3 // 2 if 'height' in self.even else height
@@ -127,9 +131,11 @@ def output_encoding(encoding: str) -> str:
 
 def is_consistent(message: Image) -> bool:
     """Tell whether a message, of whatever encoding, is a whole image that may be passed on."""
-    encoding = _ALIASES.get(message.encoding, message.encoding)
-    rows = _LAYOUTS[encoding].rows(message.height) if encoding in _LAYOUTS else message.height
-    return message.width > 0 and len(message.data) == message.step * rows > 0
+    layout = _LAYOUTS.get(_ALIASES.get(message.encoding, message.encoding))
+    if layout is None:  # how many rows its data has is not known
+        return message.width > 0 and message.height > 0 and len(message.data) > 0
+    row, rows = layout.row(message.width), layout.rows(message.height)
+    return row > 0 and message.step >= row and len(message.data) == message.step * rows > 0
 
 
 def read(message: Image) -> Frame:
@@ -223,7 +229,7 @@ def _check(message: Image, layout: _Layout) -> None:
         raise ImageError(
             f'{image} is too small to interpolate its colours: publish at least '
             f'{layout.least} x {layout.least} pixels, or bgr8')
-    row = message.width * layout.channels * layout.depth // 8
+    row = layout.row(message.width)
     if message.step < row:
         raise ImageError(
             f'{image} has a step of {message.step} bytes, but its rows need {row}: let the '

@@ -1,22 +1,25 @@
 """The lifecycle node: it wires topics, parameters and diagnostics, and computes nothing."""
 from collections import deque
 import statistics
+import sys
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
-from derain_ros.engines import create_engine, Engine, EngineError
-from derain_ros.graph import ModelError
-from derain_ros.pipeline import Counts, Pipeline, Result
+from derain_ros.engines import create_engine, Engine
+from derain_ros.pipeline import Pipeline, Result
 
 DIAGNOSTICS_PERIOD = 1.0
 LOG_PERIOD = 5.0
+# reports without an image after which a camera is said to be silent
+SILENT_REPORTS = 3
 
 
 class DerainNode(LifecycleNode):
@@ -39,8 +42,8 @@ class DerainNode(LifecycleNode):
         self._pipeline: Pipeline | None = None
         self._subscription = None
         self._latencies: deque[float] = deque(maxlen=1000)
-        self._reported = Counts()
-        self._last_problem = ''
+        # the worker writes, a report takes
+        self._problems: deque[str] = deque(maxlen=1)
         self._declare_parameters()
 
     def _declare_parameters(self) -> None:
@@ -65,25 +68,31 @@ class DerainNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         name, model = (self.get_parameter(key).value for key in ('engine', 'model'))
+        self._deadline = self.get_parameter('deadline').value
         try:
             self._engine = self._given_engine or create_engine(
                 name, model, self.get_logger())
-        except (EngineError, ModelError) as error:
+            self._images = self.create_lifecycle_publisher(
+                Image, 'image_derained', QoSProfile(depth=5),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        except Exception as error:  # rclpy says nothing of what a transition raises
             self.get_logger().error(f'not configured: {error}')
             return TransitionCallbackReturn.FAILURE
-        overridable = QoSOverridingOptions.with_default_policies()
-        self._images = self.create_lifecycle_publisher(
-            Image, 'image_derained', QoSProfile(depth=5), qos_overriding_options=overridable)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._reported = Counts()
-        self._pipeline = Pipeline(self._engine, Image(), self._deliver,
-                                  deadline=self.get_parameter('deadline').value)
-        self._subscription = self.create_subscription(
-            Image, 'image_raw', self._pipeline.submit, qos_profile_sensor_data,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        pipeline = Pipeline(self._engine, Image(), self._deliver, deadline=self._deadline)
+        try:
+            self._subscription = self.create_subscription(
+                Image, 'image_raw', pipeline.submit, qos_profile_sensor_data,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        except Exception as error:  # rclpy says nothing of what a transition raises
+            pipeline.close()
+            self.get_logger().error(f'not activated: {error}')
+            return TransitionCallbackReturn.FAILURE
+        self._pipeline = pipeline
+        self._received = self._silent = 0
         self._timer = self.create_timer(DIAGNOSTICS_PERIOD, self._report)
         self.get_logger().info(
             f'de-raining {self._subscription.topic_name} into {self._images.topic_name} '
@@ -118,28 +127,39 @@ class DerainNode(LifecycleNode):
 
     def _deliver(self, result: Result) -> None:
         """Publish a result; called on the pipeline's thread."""
+        if result.error is not None:
+            fate = 'dropped' if result.message is None else 'passed through unchanged'
+            self._warn(f'image {fate}: {result.error}')
         try:
             if result.message is not None:
                 self._images.publish(result.message)
         except Exception as error:  # DDS's own; and a signal invalidates the publisher any time
             if self.context.ok():
-                self.get_logger().error(f'image not published: {error}',
-                                        throttle_duration_sec=LOG_PERIOD)
+                self._warn(f'image not published: {error}')
             return
         if result.error is None:
             self._latencies.append(result.latency)
-            return
-        fate = 'dropped' if result.message is None else 'passed through unchanged'
-        self._last_problem = f'image {fate}: {result.error}'
-        self.get_logger().error(self._last_problem, throttle_duration_sec=LOG_PERIOD)
+
+    def _warn(self, problem: str) -> None:
+        """Say it in the log, and in the next report."""
+        self._problems.append(problem)
+        self.get_logger().error(problem, throttle_duration_sec=LOG_PERIOD)
+
+    def _problem(self, received: int) -> str:
+        """Say what is wrong, most urgent first; nothing where all is well."""
+        self._silent = 0 if received > self._received else self._silent + 1
+        self._received = received
+        if self._problems:
+            return self._problems.pop()
+        if self._engine.problem or self._silent < SILENT_REPORTS:
+            return self._engine.problem
+        return (f'no image on {self._subscription.topic_name} for '
+                f'{self._silent * DIAGNOSTICS_PERIOD:.0f} s: is a camera publishing there?')
 
     def _report(self) -> None:
         counts, latencies = self._pipeline.counts, list(self._latencies)
         self._latencies.clear()
-        new_problems = (counts.passed_through + counts.dropped
-                        > self._reported.passed_through + self._reported.dropped)
-        self._reported = counts
-        problem = self._last_problem if new_problems else self._engine.problem
+        problem = self._problem(counts.received)
         values = {'engine': self._engine.name, 'precision': self._engine.precision,
                   **vars(counts)}
         if latencies:
@@ -159,10 +179,13 @@ class DerainNode(LifecycleNode):
 def main(engine: Engine | None = None) -> None:
     """Run the node until a signal, with the given engine or the one that the parameters name."""
     rclpy.init()
-    node = DerainNode(engine)
+    node = None
     try:
+        node = DerainNode(engine)
         node.start()
         rclpy.spin(node)
+    except ParameterException as error:
+        sys.exit(f'error: {error}')
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except Exception:
@@ -170,7 +193,8 @@ def main(engine: Engine | None = None) -> None:
         if rclpy.ok():
             raise
     finally:
-        node.destroy_node()
+        if node is not None:
+            node.destroy_node()
         rclpy.try_shutdown()
 
 

@@ -21,6 +21,7 @@ ARGUMENTS = {
     'output': ('', 'Topic to publish to; empty: image_derained beside the camera topic.'),
     'config': (str(CONFIG / 'derain.yaml'), 'Parameter file.'),
     'engine': ('', 'What runs the network: auto, tensorrt or openvino; empty: as the file says.'),
+    'model': ('', 'Released model, or ONNX file; empty: as the file says.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
 }
 
@@ -29,11 +30,11 @@ def derain_node(context: LaunchContext) -> list[Node]:
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     beside = values['topic'].rpartition('/')
     output = values['output'] or ''.join(beside[:2]) + 'image_derained'
-    engine = [{'engine': values['engine']}] if values['engine'] else []
+    given = {name: values[name] for name in ('engine', 'model') if values[name]}
     return [Node(
         package='derain_ros', executable='derain_node', name='derain',
         namespace=values['namespace'],
-        parameters=[values['config'], *engine],
+        parameters=[values['config'], given],
         remappings=[('image_raw', values['topic']), ('image_derained', output)],
         arguments=['--ros-args', '--log-level', values['log_level']],
         output='both')]

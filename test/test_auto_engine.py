@@ -1,6 +1,7 @@
 """How TensorRT and the CPU take turns, with stand-ins for both so that no GPU is needed."""
 from queue import SimpleQueue
 import re
+from threading import Event
 import time
 
 import numpy as np
@@ -19,6 +20,10 @@ class Painter:
     def __init__(self, name: str, grey: int) -> None:
         self.name, self.precision, self.grey = name, 'u8', grey
         self.error: EngineError | None = None
+        self.closed = Event()
+
+    def close(self) -> None:
+        self.closed.set()
 
     def infer(self, frames, out, order, timeout=None) -> None:
         out[:] = self.grey
@@ -113,6 +118,7 @@ def test_a_failed_inference_is_run_again_on_the_cpu(car):
     assert car.engine.name == 'openvino'
     assert 'illegal memory access' in car.engine.problem
     assert car.log.lines[-1] == ('warning', car.engine.problem)
+    assert tensorrt.closed.wait(timeout=10)
 
 
 def test_tensorrt_is_tried_again_after_longer_and_longer_pauses(car):
@@ -156,6 +162,22 @@ def test_a_missed_deadline_is_passed_on_and_many_in_a_row_end_tensorrt(car):
             car.drive()
     assert car.drive() == 1
     assert 'no result in time' in car.engine.problem
+
+
+def test_a_gpu_that_hangs_for_ever_holds_up_nobody(car):
+    class Hung(Painter):
+        def close(self) -> None:
+            self.closed.wait()
+
+    tensorrt = Hung('tensorrt', 2)
+    car.builds.put(tensorrt)
+    car.drive_until(2)
+    tensorrt.error = DeadlineError('the GPU gave no result in time')
+    for _ in range(MISSES):
+        with pytest.raises(DeadlineError):
+            car.drive()
+    assert [car.drive() for _ in range(3)] == [1, 1, 1]
+    tensorrt.closed.set()
 
 
 def test_a_late_frame_now_and_then_changes_nothing(car):

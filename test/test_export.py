@@ -10,7 +10,7 @@ import torch
 
 from derain_ros.engines import create_engine, DeadlineError, EngineError
 from derain_ros.engines.openvino import OpenVinoEngine
-from derain_ros.export import frame_graph, load_network, main
+from derain_ros.export import export, frame_graph, load_network, main
 from derain_ros.graph import load_graph, model_path, ModelError, MODELS
 from derain_ros.half import halve
 from derain_ros.network import DerainNetwork, Shape
@@ -112,7 +112,7 @@ def test_the_released_graphs_hold_the_released_weights(released):
     again = frame_graph(load_network(MODELS / f'{released}.safetensors'))
     for name in (released, f'{released}-fp16'):
         if name.endswith('-fp16'):
-            halve(again, name)
+            halve(again)
         shipped = load_graph(name)
         weights = {tensor.name: tensor.raw_data for tensor in again.graph.initializer}
         assert {tensor.name: tensor.raw_data for tensor in shipped.graph.initializer} == weights
@@ -132,6 +132,14 @@ def test_the_command_exports_any_trained_weights(tmp_path, monkeypatch, street, 
     output = run(OpenVinoEngine(str(graph), 'f32'), street[None])
     assert difference(output, reference(network, street[None])) <= 1
     assert str(Path.home()).encode() not in graph.read_bytes()
+
+
+def test_weights_that_are_not_finite_are_not_exported(tmp_path):
+    network = DerainNetwork(Shape(channels=4, units=1))
+    network.image_conversion.bias.data[2] = np.nan
+    with pytest.raises(ModelError, match=r"tiny\.onnx.*'image_conversion\.bias' holds nan"):
+        export(network, tmp_path / 'tiny.onnx')
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_late_result_is_refused_and_the_next_one_is_right(street):

@@ -33,8 +33,8 @@ README = {
     'pip install -r requirements/training.txt': 'make, through requirements/test.txt',
     'python training/train.py --config training/config/quick.yaml --data data --out runs/quick':
         'test_training_loop',
-    'python training/evaluate.py --weights runs/quick/best.safetensors --data data/rain_light':
-        'test_training_evaluate',
+    'python training/evaluate.py --weights runs/quick/best.safetensors --data data/rain_light '
+    '--numbers 181 200': 'test_training_evaluate',
     'python -m derain_ros.export runs/quick/best.safetensors quick.onnx': 'test_export',
     'make bench': 'by hand, for the figures of the README',
 }
@@ -102,7 +102,8 @@ def test_the_installed_node_runs_from_the_sourced_workspace(installed, run):
     ([], '/image_raw into /image_derained'),
     (['namespace:=front'], '/front/image_raw into /front/image_derained'),
     (['topic:=/camera/image_raw'], '/camera/image_raw into /camera/image_derained'),
-    (['topic:=a/image', 'output:=b/clear', 'engine:=openvino', 'log_level:=debug'],
+    (['topic:=a/image', 'output:=b/clear', 'engine:=openvino', 'model:=fast-fp16',
+      'log_level:=debug'],
      '/a/image into /b/clear'),
 ])
 def test_ros2_launch_brings_the_node_to_active(run, arguments, topics):
@@ -133,5 +134,6 @@ def test_every_ros_import_is_a_dependency():
 
 def test_every_command_of_the_readme_is_known_to_be_run():
     blocks = re.findall(r'```bash\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
-    commands = {line.split('#')[0].strip() for block in blocks for line in block.splitlines()}
+    lines = re.sub(r'\\\n\s*', '', '\n'.join(blocks)).splitlines()
+    commands = {line.split('#')[0].strip() for line in lines}
     assert commands - {''} == set(README)

@@ -151,17 +151,21 @@ def test_what_misses_the_deadline_passes_through(pipeline, engine, recorder):
     assert np.all(pixels == 10)
 
 
-def test_an_unknown_encoding_passes_through_and_says_why(pipeline, recorder):
-    sent = image(10, '32FC1', channels=4)
+@pytest.mark.parametrize('encoding, bytes_per_pixel', [('32FC1', 4), ('nv24', 3)])
+def test_an_unknown_encoding_passes_through_and_says_why(
+        pipeline, recorder, encoding, bytes_per_pixel):
+    sent = image(10, encoding, channels=bytes_per_pixel)
+    sent.step = {'nv24': 20}.get(encoding, sent.step)  # three planes, one below the other
     pipeline.submit(sent)
     recorder.wait()
     (result, _), = recorder.results
     assert result.message == sent
-    assert "encoding '32FC1'" in str(result.error)
+    assert f"encoding '{encoding}'" in str(result.error)
     assert pipeline.counts == Counts(received=1, passed_through=1)
 
 
 @pytest.mark.parametrize('field, value', [('height', 17), ('step', 59), ('width', 0),
+                                          ('width', 21),
                                           ('data', array('B'))])
 def test_an_image_that_contradicts_itself_is_dropped_and_says_why(
         pipeline, recorder, field, value):

@@ -1,18 +1,21 @@
 """An ablation from its command line, on a study of two arms."""
+from collections.abc import Callable
 import csv
 from pathlib import Path
-import subprocess
 import sys
 
+import ablation
 from ablation import read_study, slug
 from configuration import ConfigError
 import numpy as np
 from PIL import Image
 import pytest
+import torch
 import yaml
 
-SCRIPT = Path(__file__).resolve().parents[1] / 'training' / 'ablation.py'
-STUDIES = SCRIPT.parent / 'studies'
+from derain_ros.export import load_network
+
+STUDIES = Path(__file__).resolve().parents[1] / 'training' / 'studies'
 
 
 @pytest.fixture
@@ -41,9 +44,43 @@ def study(tmp_path: Path) -> Path:
     return path
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True,
-                          text=True, check=False)
+class TorchEngine:
+    """Runs weights as they are; the export, which takes long, is tested elsewhere."""
+
+    def __init__(self, weights: str) -> None:
+        self._network = load_network(Path(weights))
+
+    def infer(self, frames: np.ndarray, out: np.ndarray, order: str) -> None:
+        with torch.inference_mode():
+            image = self._network(torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255)
+        out[:] = (image * 255).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
+
+
+@pytest.fixture
+def run(study: Path, data: Path, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Give the command on that study, timed on a small frame."""
+    monkeypatch.setattr(ablation, 'FRAME', (64, 64, 3))
+    monkeypatch.setattr(ablation, 'open_engine', TorchEngine)
+
+    def command(*more: str) -> int:
+        monkeypatch.setattr(sys, 'argv', [
+            'ablation.py', '--study', str(study), '--data', str(data),
+            '--out', str(tmp_path / 'out'), *more])
+        return ablation.main()
+
+    return command
+
+
+def change(study: Path, **arms: dict) -> None:
+    values = yaml.safe_load(study.read_text())
+    values['arms'] |= arms
+    study.write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def rows(out: Path) -> list[dict]:
+    with (out / 'scores.csv').open(newline='') as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize('path', sorted(STUDIES.glob('*.yaml')), ids=lambda path: path.stem)
@@ -56,32 +93,59 @@ def test_every_arm_of_a_shipped_study_can_run(path: Path) -> None:
     assert len({slug(arm) for arm in configs}) == len(configs)
 
 
-def test_every_arm_and_seed_is_scored_once(study: Path, data: Path, tmp_path: Path) -> None:
+def test_every_arm_and_seed_is_scored_once(run: Callable[..., int], tmp_path: Path) -> None:
     out = tmp_path / 'out'
-    first = run('--study', study, '--data', data, '--out', out, '--arms', 'as it is')
-    assert first.returncode == 0, first.stderr
+    assert run('--arms', 'as it is') == 0
+    first = rows(out)
     trained = (out / 'as-it-is-seed1' / 'checkpoint.pt').stat().st_mtime_ns
 
-    assert run('--study', study, '--data', data, '--out', out).returncode == 0
+    assert run() == 0
 
     assert (out / 'as-it-is-seed1' / 'checkpoint.pt').stat().st_mtime_ns == trained
-    with (out / 'scores.csv').open(newline='') as file:
-        rows = list(csv.DictReader(file))
-    assert [(row['arm'], row['seed']) for row in rows] == [
+    scored = rows(out)
+    assert scored[:2] == first
+    assert [(row['arm'], row['seed']) for row in scored] == [
         ('as it is', '1'), ('as it is', '2'), ('loss 1 - SSIM', '1'), ('loss 1 - SSIM', '2')]
-    scores = [float(row['own']) for row in rows]
+    scores = [float(row['own']) for row in scored]
     mean, deviation = np.mean(scores[:2]), np.std(scores[:2], ddof=1)
     lines = (out / 'scores.md').read_text().splitlines()
     assert lines[0] == '| arm | seeds | own | ms |'
     assert lines[2].startswith(f'| as it is | 2 | {mean:.2f} ± {deviation:.2f} | ')
 
 
-def test_mistakes_are_named(study: Path, data: Path, tmp_path: Path) -> None:
-    done = run('--study', study, '--data', data, '--out', tmp_path, '--arms', 'other')
-    assert (done.returncode, done.stderr) == (
-        2, f"error: {study}: has no arm 'other'; it has as it is, loss 1 - SSIM\n")
-    broken = yaml.safe_load(study.read_text())
-    broken['arms']['as it is'] = {'crops': 32}
-    study.write_text(yaml.safe_dump(broken))
+def test_an_arm_that_was_changed_keeps_no_old_score(
+        run: Callable[..., int], study: Path, tmp_path: Path,
+        capsys: pytest.CaptureFixture) -> None:
+    assert run('--arms', 'as it is') == 0
+    old = rows(tmp_path / 'out')
+
+    change(study, **{'as it is': {'loss': 'l1'}})
+    assert run('--arms', 'as it is') == 2
+    assert 'is of an experiment with another loss' in capsys.readouterr().err
+
+    change(study, **{'as it is': {'steps': 3}})
+    assert run('--arms', 'as it is') == 0
+    new = rows(tmp_path / 'out')
+    assert [row['seed'] for row in new] == ['1', '2']
+    assert all(after['own'] != before['own'] for before, after in zip(old, new))
+
+
+def test_pairs_that_score_nothing_are_named_before_training(
+        run: Callable[..., int], study: Path, data: Path, tmp_path: Path,
+        capsys: pytest.CaptureFixture) -> None:
+    change(study, **{'as it is': {'validation': [181, 200]}})
+
+    assert run() == 2
+    assert (f"error: {data / 'pairs'}: has no pair numbered 181 to 200 to score arm 'as it is'"
+            in capsys.readouterr().err)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_mistakes_are_named(run: Callable[..., int], study: Path,
+                            capsys: pytest.CaptureFixture) -> None:
+    assert run('--arms', 'other') == 2
+    assert capsys.readouterr().err == (
+        f"error: {study}: has no arm 'other'; it has as it is, loss 1 - SSIM\n")
+    change(study, **{'as it is': {'crops': 32}})
     with pytest.raises(ConfigError, match="arm 'as it is': unknown key 'crops'; did you mean"):
         read_study(study)

@@ -7,6 +7,7 @@ import sys
 import cv2
 from evaluate_video import evaluate_video, frames, streak_energy
 import numpy as np
+from pairs import DataError
 from PIL import Image
 import pytest
 
@@ -80,6 +81,37 @@ def test_folders_are_videos_too(rainy: np.ndarray, tmp_path: Path) -> None:
     result = json.loads((tmp_path / 'video.json').read_text())
     assert result['frames_with_less'] == 1.0
     assert f'3 frames: streak energy {result["streak_energy"]:.3f}' in done.stdout
+
+
+def write_video(path: Path, images: list[np.ndarray]) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 5, (64, 48))
+    for image in images:
+        writer.write(image[..., ::-1])
+    writer.release()
+    return path
+
+
+def test_video_files_are_read_as_rgb(tmp_path: Path) -> None:
+    orange = np.full((48, 64, 3), (200, 120, 40), np.uint8)
+
+    video = list(frames(write_video(tmp_path / 'drive.avi', [orange, orange // 2])))
+
+    assert len(video) == 2
+    np.testing.assert_allclose(video[0].mean((0, 1)), (200, 120, 40), atol=4)
+    np.testing.assert_allclose(video[1].mean((0, 1)), (100, 60, 20), atol=4)
+
+
+def test_video_without_a_frame_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r'empty\.avi: not a video that OpenCV can read'):
+        list(frames(write_video(tmp_path / 'empty.avi', [])))
+
+
+def test_frames_of_several_sizes_are_named(tmp_path: Path, street: np.ndarray) -> None:
+    for name, image in (('1', street), ('2', street[:50])):
+        Image.fromarray(image).save(tmp_path / f'{name}.png')
+
+    with pytest.raises(DataError, match=r'2\.png: 141x50, but the first is 141x93'):
+        list(frames(tmp_path))
 
 
 def test_what_is_no_video_is_named(tmp_path: Path) -> None:

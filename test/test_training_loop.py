@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import checkpoints
 from checkpoints import write_atomically
 from configuration import Config, read_config
 import numpy as np
@@ -84,6 +85,24 @@ def weights(out: Path) -> dict[str, Tensor]:
     return load_file(out / 'last.safetensors')
 
 
+def train_in_halves(config: Config, data: Path, out: Path,
+                    monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Train, interrupted in the fifth step, and resume; give the step before each step taken."""
+    learn, calls = training.Run.learn, []
+
+    def interrupted(run: training.Run, batch: object) -> Tensor:
+        calls.append(run.step)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return learn(run, batch)
+
+    monkeypatch.setattr(training.Run, 'learn', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, data, out, resume=False)
+    train(config, data, out, resume=True)
+    return calls
+
+
 def assert_equal(left: dict[str, Tensor], right: dict[str, Tensor]) -> None:
     assert left.keys() == right.keys()
     for name, tensor in left.items():
@@ -97,20 +116,8 @@ def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(
     config = read_config(experiment(tmp_path, precision=precision, optimizer=optimizer))
     train(config, data, tmp_path / 'whole', resume=False)
 
-    learn, calls = training.Run.learn, []
-
-    def interrupted(run: training.Run, batch: object) -> Tensor:
-        calls.append(run.step)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        return learn(run, batch)
-
-    monkeypatch.setattr(training.Run, 'learn', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, data, tmp_path / 'halves', resume=False)
-    train(config, data, tmp_path / 'halves', resume=True)
-
-    assert calls == [0, 1, 2, 3, 4, 3, 4, 5]
+    assert train_in_halves(config, data, tmp_path / 'halves', monkeypatch) == [
+        0, 1, 2, 3, 4, 3, 4, 5]
     assert_equal(weights(tmp_path / 'halves'), weights(tmp_path / 'whole'))
 
 
@@ -210,7 +217,8 @@ def test_run_stops_where_nothing_is_finite(data: Path, tmp_path: Path,
         crops, step)._replace(rainy=torch.full((4, 3, 16, 16), float('inf'))))
     config = read_config(experiment(tmp_path, steps=50, validate_every=50, checkpoint_every=50))
 
-    with pytest.raises(RunError, match='step 10: the loss was not finite 10 times in a row'):
+    with pytest.raises(RunError, match='step 10: the loss was not finite 10 times in a row; '
+                                       'train into another --out'):
         train(config, data, tmp_path / 'out', resume=False)
 
 
@@ -249,6 +257,28 @@ def test_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_interrupted_writing_leaves_nothing_behind(tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, 'replace', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / 'checkpoint.pt', b'the new one')
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_and_its_name_are_safe_on_disk(tmp_path: Path,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr(os, 'fsync', lambda file: synced.append(os.fstat(file).st_ino))
+
+    write_atomically(tmp_path / 'checkpoint.pt', b'the new one')
+
+    assert synced == [(tmp_path / 'checkpoint.pt').stat().st_ino, tmp_path.stat().st_ino]
+
+
 def test_training_goes_on_while_the_disk_is_full(data: Path, config: Config, tmp_path: Path,
                                                  monkeypatch: pytest.MonkeyPatch,
                                                  capsys: pytest.CaptureFixture) -> None:
@@ -259,11 +289,16 @@ def test_training_goes_on_while_the_disk_is_full(data: Path, config: Config, tmp
             raise failures.pop()
         write_atomically(path, contents)
 
-    monkeypatch.setattr(training, 'write_atomically', write)
+    monkeypatch.setattr(checkpoints, 'write_atomically', write)
+    scores = iter([30.0, 20.0])
+    monkeypatch.setattr(training, 'validate', lambda *_: next(scores))
     train(config, data, tmp_path / 'out', resume=False)
 
     assert 'not saved ([Errno 28] No space left on device)' in capsys.readouterr().out
-    assert torch.load(tmp_path / 'out' / 'checkpoint.pt')['step'] == 6
+    kept = torch.load(tmp_path / 'out' / 'checkpoint.pt')
+    # the better weights of step 3 were never kept, so they are not the best there is
+    assert (kept['step'], kept['best']) == (6, 20.0)
+    assert (tmp_path / 'out' / 'best.safetensors').exists()
 
 
 def test_error_in_the_data_ends_the_command(data: Path, tmp_path: Path) -> None:

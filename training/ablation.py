@@ -8,10 +8,10 @@ What does each ingredient give? Train without and with it, equally long, and sco
 Run it again after an interruption, and it goes on.
 """
 import argparse
-from collections.abc import Iterable
 import csv
 from dataclasses import dataclass, replace
 from io import StringIO
+from itertools import product
 from pathlib import Path
 import re
 import statistics
@@ -23,10 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from checkpoints import write_atomically
 from configuration import build, Config, ConfigError, make_config, read_yaml
 import cv2
-from evaluate import derain, evaluate, open_engine, read_scenes, summarize
+from evaluate import derain, evaluate, open_engine, read_scenes, Scene, summarize
 import numpy as np
 from pairs import DataError
 from train import RunError, train
+
+from derain_ros.engines import EngineError
+from derain_ros.graph import ModelError
 
 FRAME = (720, 1280, 3)
 TIMED = 5
@@ -58,15 +61,19 @@ def read_study(path: Path) -> tuple[Study, dict[str, Config]]:
                    for name, changes in study.arms.items()}
 
 
-def score(study: Study, config: Config, weights: Path, root: Path) -> dict[str, float]:
+def held_out(scenes: list[Scene], config: Config) -> list[Scene]:
+    """Give those that the experiment does not train on."""
+    first, last = config.validation
+    return [scene for scene in scenes if scene.number in range(first, last + 1)]
+
+
+def score(sets: dict[str, list[Scene]], config: Config, weights: Path) -> dict[str, float]:
     """Give the mean PSNR (Y) on the validation pairs of each set, and the ms of a 720p frame."""
     engine = open_engine(str(weights))
-    first, last = config.validation
     values = {}
-    for name, folder in study.scores.items():
-        scenes = [scene for scene in read_scenes(root / folder, 'pairs')
-                  if scene.number in range(first, last + 1)]
-        values[name] = summarize([row for _, _, row in evaluate(engine, scenes)])['mean']['psnr_y']
+    for name, scenes in sets.items():
+        rows = [row for _, _, row in evaluate(engine, held_out(scenes, config))]
+        values[name] = summarize(rows)['mean']['psnr_y']
     frame = np.random.default_rng(0).integers(0, 256, FRAME, np.uint8)
     times = []
     for _ in range(TIMED + 1):
@@ -94,24 +101,42 @@ def _cell(values: list[float]) -> str:
 
 
 def ablate(study: Study, configs: dict[str, Config], root: Path, out: Path,
-           arms: Iterable[str]) -> None:
-    """Train and score every arm with every seed; ``out`` receives scores.csv and scores.md."""
-    rows = _rows(out / 'scores.csv')
-    for seed in study.seeds:
-        for arm in arms:
-            if any((row['arm'], int(row['seed'])) == (arm, seed) for row in rows):
-                continue
-            config = replace(configs[arm], seed=seed)
-            run = out / f'{slug(arm)}-seed{seed}'
-            train(config, root, run, resume=True)
-            rows.append({'arm': arm, 'seed': seed}
-                        | score(study, config, run / 'last.safetensors', root))
-            text = StringIO()
-            writer = csv.DictWriter(text, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-            write_atomically(out / 'scores.csv', text.getvalue().encode())
-            write_atomically(out / 'scores.md', table(rows).encode())
+           arms: list[str]) -> None:
+    """
+    Train and score every arm with every seed; ``out`` receives scores.csv and scores.md.
+
+    :raises DataError: a folder cannot be read, or has none of an arm's validation pairs.
+    :raises RunError: an arm is no longer the experiment that was trained.
+    """
+    sets = {name: read_scenes(root / folder, 'pairs') for name, folder in study.scores.items()}
+    for arm, (name, scenes) in product(arms, sets.items()):
+        if not held_out(scenes, configs[arm]):
+            first, last = configs[arm].validation
+            raise DataError(f"{root / study.scores[name]}: has no pair numbered {first} to {last} "
+                            f"to score arm '{arm}' with; change validation, or the folder")
+    scores = out / 'scores.csv'
+    rows = _rows(scores)
+    for seed, arm in product(study.seeds, arms):
+        config, run = replace(configs[arm], seed=seed), out / f'{slug(arm)}-seed{seed}'
+        weights = run / 'last.safetensors'
+        # what is finished returns at once, and what was changed since is refused
+        train(config, root, run, resume=True)
+        known = [row for row in rows if (row['arm'], int(row['seed'])) == (arm, seed)]
+        # weights are newer than their score where the arm was given more steps
+        if known and weights.stat().st_mtime_ns <= scores.stat().st_mtime_ns:
+            continue
+        rows = [row for row in rows if row not in known]
+        rows.append({'arm': arm, 'seed': seed} | score(sets, config, weights))
+        _write(rows, out)
+
+
+def _write(rows: list[dict], out: Path) -> None:
+    text = StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(out / 'scores.csv', text.getvalue().encode())
+    write_atomically(out / 'scores.md', table(rows).encode())
 
 
 def slug(arm: str) -> str:
@@ -141,7 +166,7 @@ def main() -> int:
                 raise ConfigError(f"{arguments.study}: has no arm '{arm}'; it has "
                                   + ', '.join(configs))
         ablate(study, configs, arguments.data, arguments.out, arguments.arms or list(configs))
-    except (ConfigError, DataError, RunError, OSError) as error:
+    except (ConfigError, DataError, RunError, ModelError, EngineError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     return 0

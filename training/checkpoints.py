@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -21,10 +22,29 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+    # a loss of power may undo the renaming till then; not every network disk syncs folders
+    with contextlib.suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def keep(path: Path, data: bytes, last: bool, progress: tqdm) -> bool:
+    """Write a file, or give False; while training goes on, a full disk costs only that file."""
+    try:
+        write_atomically(path, data)
+        return True
+    except OSError as error:
+        if last:
+            raise
+        progress.write(f'{path}: not saved ({error}); make room while training goes on')
+        return False
 
 
 def serialize(state: dict[str, Any]) -> bytes:

@@ -121,15 +121,19 @@ def make_config(values: object, where: str) -> Config:
 
 
 def _problems(config: Config) -> list[str]:
+    shape = config.shape
+    if min(shape.channels, shape.units, shape.scales, shape.unshuffle) < 1:
+        # alone, because without it there is no multiple of it either
+        return ['shape: channels, units, scales and unshuffle must be at least 1']
     terms = config.loss.split('+')
-    multiple = config.shape.multiple
-    checks = {
+    multiple = shape.multiple
+    checks = _ranges(config) | {
         f"loss '{config.loss}' is unknown; join some of {', '.join(SUPERVISED)} with +":
             all(term in SUPERVISED for term in terms),
         f'crop {config.crop} must be a multiple of {multiple}, at least {SMALLEST_CROP}':
             config.crop % multiple == 0 and config.crop >= SMALLEST_CROP,
         f'validation {config.validation} must be two numbers, the first and the last':
-            len(config.validation) == 2,
+            len(config.validation) == 2 and config.validation[0] <= config.validation[1],
         'no source of crops: give pairs, or clean images and a share for them':
             sum(config.pairs.values()) + config.synthetic + config.layers + config.identity > 0,
         'synthetic and identity take their backgrounds from clean, which is empty':
@@ -142,12 +146,25 @@ def _problems(config: Config) -> list[str]:
             not ({bag.path for bag in config.real.bags}
                  & {bag.path for bag in config.real.validation_bags}),
     }
-    positive = ('steps', 'batch', 'learning_rate', 'clip', 'validate_every', 'checkpoint_every')
-    checks |= {f'{name} must be above 0': getattr(config, name) > 0 for name in positive}
     checks['batch must be a multiple of real.crops_per_frame, which must be above 0'] = (
         config.real.crops_per_frame > 0
         and (config.matching == 0 or config.batch % config.real.crops_per_frame == 0))
     return [problem for problem, holds in checks.items() if not holds]
+
+
+def _ranges(config: Config) -> dict[str, bool]:
+    positive = ('steps', 'batch', 'learning_rate', 'clip', 'validate_every', 'checkpoint_every')
+    least_0 = ('seed', 'workers', 'warm_up', 'weight_decay', 'matching', 'synthetic', 'layers',
+               'identity')
+    shares = ('ema', 'sensor')
+    return ({f'{name} must be above 0': getattr(config, name) > 0 for name in positive}
+            | {f'{name} must not be negative': getattr(config, name) >= 0 for name in least_0}
+            | {f'{name} must be between 0 and 1': 0 <= getattr(config, name) <= 1
+               for name in shares}
+            | {f'pairs: the share of {name} must not be negative': share >= 0
+               for name, share in config.pairs.items()}
+            | {'crops_per_image must be above 0': (config.crops_per_image is None
+                                                   or config.crops_per_image > 0)})
 
 
 def build(kind: type, values: object, where: str) -> Any:

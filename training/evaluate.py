@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 r"""
-Score a network as it drives: through the engine of the car, from its ONNX graph.
+Score a network as it drives: through the CPU engine of the car, from its ONNX graph.
 
     python training/evaluate.py --weights fast --data Rain100L --json scores.json
     python training/evaluate.py --weights runs/fast/best.safetensors --data photographs \
@@ -75,16 +75,19 @@ def open_engine(weights: str) -> Engine:
     """
     Open what drives: a released name, an ONNX file, or safetensors that are exported first.
 
+    Always on the CPU: ``auto`` would change engines midway where there is a GPU, and go back to
+    the graph long after this has returned.
+
     :raises ModelError: there is no such model.
-    :raises EngineError: no engine runs here.
+    :raises EngineError: OpenVINO is not there.
     """
     if not weights.endswith('.safetensors'):
-        return create_engine('auto', weights)
+        return create_engine('openvino', weights)
     from derain_ros.export import export, load_network
     with TemporaryDirectory() as folder:
         graph = Path(folder) / 'network.onnx'
         export(load_network(Path(weights)), graph)
-        return create_engine('auto', str(graph))
+        return create_engine('openvino', str(graph))
 
 
 def derain(engine: Engine, image: np.ndarray) -> np.ndarray:

@@ -32,17 +32,29 @@ def frames(path: Path) -> Iterator[np.ndarray]:
     """
     Read every frame of a video, or of a folder of images, uint8 RGB [H, W, 3].
 
-    :raises DataError: it is missing, empty or unreadable.
+    :raises DataError: it is missing, empty or unreadable, or its images differ in size.
     """
     if path.suffix.lower() not in VIDEO_SUFFIXES:
-        yield from (read_image(file) for file in image_files(path))
+        yield from _equal_images(path)
         return
-    capture = cv2.VideoCapture(str(path))
-    if not capture.isOpened():
-        raise DataError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
+    capture, count = cv2.VideoCapture(str(path)), 0
     while (grabbed := capture.read())[0]:
+        count += 1
         yield cv2.cvtColor(grabbed[1], cv2.COLOR_BGR2RGB)
     capture.release()
+    if not count:
+        raise DataError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
+
+
+def _equal_images(folder: Path) -> Iterator[np.ndarray]:
+    first = None
+    for path in image_files(folder):
+        image = read_image(path)
+        first = image.shape if first is None else first
+        if image.shape != first:
+            raise DataError(f'{path}: {image.shape[1]}x{image.shape[0]}, but the first is '
+                            f'{first[1]}x{first[0]}; the frames of a video are of one size')
+        yield image
 
 
 def streak_energy(image: np.ndarray) -> float:

@@ -23,9 +23,11 @@ def read_history(run: Path) -> dict[str, dict[int, float]]:
 
     :raises FileNotFoundError: the run has written nothing.
     """
-    events = EventAccumulator(str(run / 'tensorboard'), size_guidance={'scalars': 0})
-    events.Reload()
-    names = events.Tags()['scalars']
+    names, folder = [], run / 'tensorboard'
+    if folder.is_dir():
+        events = EventAccumulator(str(folder), size_guidance={'scalars': 0})
+        events.Reload()
+        names = events.Tags()['scalars']
     if not names:
         raise FileNotFoundError(f'{run}: has no TensorBoard log; name the --out of a training')
     return {name: {event.step: event.value for event in events.Scalars(name)} for name in names}
@@ -67,9 +69,10 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         history = read_history(arguments.run)
-        write_csv(history, arguments.csv)
+        # first the picture: matplotlib refuses formats that it does not know
         plot(history, arguments.plot)
-    except OSError as error:
+        write_csv(history, arguments.csv)
+    except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     return 0

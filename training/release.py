@@ -8,18 +8,19 @@ The weights are rounded to float16 once, so that all three hold the same numbers
 weights is half as large.
 """
 import argparse
+import os
 from pathlib import Path
 import sys
+from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from checkpoints import write_atomically
 import onnx
 from safetensors.torch import save
 
 from derain_ros.export import frame_graph, load_network, write_graph
 from derain_ros.graph import ModelError, MODELS
-from derain_ros.half import halve
+from derain_ros.half import check_weights, halve
 
 
 def release(weights: Path, name: str, folder: Path = MODELS) -> None:
@@ -34,10 +35,15 @@ def release(weights: Path, name: str, folder: Path = MODELS) -> None:
     graph = frame_graph(network.float())
     half = onnx.ModelProto()
     half.CopyFrom(graph)
-    halve(half, str(weights))
-    write_graph(graph, folder / f'{name}.onnx')
-    write_graph(half, folder / f'{name}-fp16.onnx')
-    write_atomically(folder / f'{name}.safetensors', rounded)
+    check_weights(half, str(weights), 'fp16')
+    halve(half)
+    with TemporaryDirectory(dir=folder) as complete:
+        write_graph(graph, Path(complete) / f'{name}.onnx')
+        write_graph(half, Path(complete) / f'{name}-fp16.onnx')
+        (Path(complete) / f'{name}.safetensors').write_bytes(rounded)
+        # all or none: old and new weights side by side would be worse than either
+        for file in Path(complete).iterdir():
+            os.replace(file, folder / file.name)
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ The same under torchrun trains over processes, GPUs and machines:
     torchrun --nproc-per-node 8 training/train.py --config ... --data ... --out ...
 """
 import argparse
+from contextlib import nullcontext
 from dataclasses import asdict
 import math
 from pathlib import Path
@@ -16,11 +17,11 @@ import sys
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from checkpoints import serialize, write_atomically
+from checkpoints import keep, serialize
 from configuration import Config, ConfigError, read_config
 from crops import Batch, batches, Crops
 import cv2
-from dataset import read_data
+from dataset import Data, read_data
 from losses import matching, supervised
 import numpy as np
 from optimizer import learning_rate, make_optimizers
@@ -29,6 +30,7 @@ from precision import FORMATS, usable
 from processes import join_processes
 from reporting import report, validate
 from safetensors.torch import save
+from start import RunError, start_network
 import torch
 from torch import nn, Tensor
 import torch.distributed
@@ -37,8 +39,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from derain_ros.export import load_network
-from derain_ros.graph import ModelError, MODELS
 from derain_ros.network import DerainNetwork
 
 REPORT_EVERY = 20
@@ -46,10 +46,6 @@ MOST_SKIPPED = 10
 COUNTS = ('step', 'best', 'skipped', 'skipped_in_a_row')
 # what may change between a run and its resumption
 FREE = {'steps', 'workers', 'validate_every', 'checkpoint_every'}
-
-
-class RunError(RuntimeError):
-    """A run that cannot start or go on; the message says why, and what to do."""
 
 
 class Branches(nn.Module):
@@ -131,7 +127,8 @@ class Run:
         self.step += 1
         if self.skipped_in_a_row == MOST_SKIPPED:
             raise RunError(f'step {self.step}: the loss was not finite {MOST_SKIPPED} times in a '
-                           'row; resume with a smaller learning_rate, or in another precision')
+                           'row; train into another --out with a smaller learning_rate or in '
+                           'another precision; start may name last.safetensors')
         return torch.stack([supervision.detach(), match.detach()])
 
     def _update(self) -> None:
@@ -178,22 +175,6 @@ class Run:
             setattr(self, name, state[name])
 
 
-def start_network(config: Config) -> DerainNetwork:
-    """Make the network as it is before the first step."""
-    if config.start is None:
-        return DerainNetwork(config.shape)
-    released = MODELS / f'{config.start}.safetensors'
-    path = released if released.is_file() else Path(config.start)
-    try:
-        network = load_network(path)
-    except ModelError as error:
-        raise RunError(f'start: {error}') from error
-    if network.shape != config.shape:
-        raise RunError(f'start: {path}: is of {network.shape}, and the experiment of '
-                       f'{config.shape}; make them the same, or leave start out')
-    return network.train()
-
-
 def train(config: Config, root: Path, out: Path, resume: bool) -> None:
     """
     Train one experiment, or go on training it.
@@ -215,38 +196,34 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
               f'training in {run.precision}')
     crops = Crops(data.sources, data.real, seed=config.seed, batch=config.batch,
                   size=config.crop, crops_per_frame=config.real.crops_per_frame, rank=rank)
-    board = SummaryWriter(out / 'tensorboard', purge_step=run.step) if rank == 0 else None
-    terms = []
-    with tqdm(total=config.steps, initial=run.step, unit='img', disable=rank > 0,
-              unit_scale=config.batch * processes, mininterval=1) as progress:
+    terms: list[Tensor] = []
+    # TensorBoard drops what is logged from purge_step on; the step of the checkpoint is to stay
+    with (nullcontext() if rank > 0 else SummaryWriter(out / 'tensorboard',
+                                                       purge_step=run.step + 1) as board,
+          tqdm(total=config.steps, initial=run.step, unit='img', disable=rank > 0,
+               unit_scale=config.batch * processes, mininterval=1) as progress):
         for batch in batches(crops, run.step, config.steps, config.workers):
             learnt = run.learn(batch)
-            if rank > 0:
-                continue
-            terms.append(learnt)
-            progress.update()
-            last = run.step == config.steps
-            if run.step % REPORT_EVERY == 0 or last:
-                report(run, torch.stack(terms).mean(0).tolist(), board, progress)
-                terms.clear()
-            if run.step % config.validate_every == 0 or last:
-                score = validate(run, data, board, progress)
-                if score > run.best:
-                    run.best = score
-                    keep(out / 'best.safetensors', run.weights(), last, progress)
-            if run.step % config.checkpoint_every == 0 or last:
-                keep(out / 'last.safetensors', run.weights(), last, progress)
-                keep(checkpoint, run.checkpoint(), last, progress)
+            if rank == 0:
+                terms.append(learnt)
+                progress.update()
+                after_step(run, data, terms, out, board, progress)
 
 
-def keep(path: Path, data: bytes, last: bool, progress: tqdm) -> None:
-    """Write a file; while training goes on, a full disk costs no more than that file."""
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        if last:
-            raise
-        progress.write(f'{path}: not saved ({error}); make room while training goes on')
+def after_step(run: Run, data: Data, terms: list[Tensor], out: Path, board: SummaryWriter,
+               progress: tqdm) -> None:
+    """Report, validate and keep what is due; ``terms`` are the losses not reported yet."""
+    last = run.step == run.config.steps
+    if run.step % REPORT_EVERY == 0 or last:
+        report(run, torch.stack(terms).mean(0).tolist(), board, progress)
+        terms.clear()
+    if run.step % run.config.validate_every == 0 or last:
+        score = validate(run, data, board, progress)
+        if score > run.best and keep(out / 'best.safetensors', run.weights(), last, progress):
+            run.best = score
+    if run.step % run.config.checkpoint_every == 0 or last:
+        keep(out / 'last.safetensors', run.weights(), last, progress)
+        keep(out / 'checkpoint.pt', run.checkpoint(), last, progress)
 
 
 def main() -> int:
@@ -254,10 +231,8 @@ def main() -> int:
     parser.add_argument('--config', type=Path, required=True, help='experiment, a YAML file')
     parser.add_argument('--data', type=Path, required=True,
                         help='folder that the paths in the experiment are relative to')
-    parser.add_argument('--out', type=Path, required=True,
-                        help='folder for checkpoint, weights and TensorBoard')
-    parser.add_argument('--resume', action='store_true',
-                        help='go on with the run in --out, wherever it was stopped')
+    parser.add_argument('--out', type=Path, required=True, help='folder for all that is kept')
+    parser.add_argument('--resume', action='store_true', help='go on with the run in --out')
     arguments = parser.parse_args()
     cv2.setNumThreads(1)  # beside the network's threads more of them only get in the way
     try:

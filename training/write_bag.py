@@ -6,7 +6,9 @@ Write a bag of compressed images from a folder of images or a video, to try trai
 """
 import argparse
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+import shutil
 import sys
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -18,6 +20,7 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Ros2Writer
 from rosbags.typesys import get_typestore, Stores
+from rosbags.typesys.store import Typestore
 
 KIND = 'sensor_msgs/msg/CompressedImage'
 
@@ -47,27 +50,40 @@ def write_bag(source: Path, bag: Path, *, topic: str, rate: float, storage: str)
     :param rate: images per second of recording.
     :param storage: of rosbag2, ``mcap`` or ``sqlite3``.
     :returns: the number of images.
-    :raises DataError: the bag exists already, or there is nothing to write.
+    :raises DataError: the bag exists already, there is nothing to write, or no rate.
     """
+    if not rate > 0:
+        raise DataError(f'--rate {rate:g}: must be above 0')
     if bag.exists():
         raise DataError(f'{bag}: exists already; remove it or name another')
     ros1 = bag.suffix == '.bag'
     types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
     plugin = StoragePlugin[storage.upper()]
     serialize = types.serialize_ros1 if ros1 else types.serialize_cdr
-    count = 0
-    with Ros1Writer(bag) if ros1 else Ros2Writer(bag, version=9, storage_plugin=plugin) as writer:
-        connection = writer.add_connection(topic, KIND, typestore=types)
-        for count, data in enumerate(jpegs(source), start=1):
-            moment = round((count - 1) / rate * 1e9)
-            message = _message(types, data, moment, ros1)
-            writer.write(connection, moment, serialize(message, KIND))
-    if not count:
+    images = jpegs(source)
+    first = next(images, None)
+    if first is None:
         raise DataError(f'{source}: not a video that OpenCV can read; convert it to H.264 in MP4')
+    count = 0
+    try:
+        with (Ros1Writer(bag) if ros1
+              else Ros2Writer(bag, version=9, storage_plugin=plugin)) as writer:
+            connection = writer.add_connection(topic, KIND, typestore=types)
+            for count, data in enumerate(chain([first], images), start=1):
+                moment = round((count - 1) / rate * 1e9)
+                message = _message(types, data, moment, ros1)
+                writer.write(connection, moment, serialize(message, KIND))
+    except BaseException:
+        # half a bag would be in the way of the next try
+        if bag.is_dir():
+            shutil.rmtree(bag, ignore_errors=True)
+        else:
+            bag.unlink(missing_ok=True)
+        raise
     return count
 
 
-def _message(types: object, data: np.ndarray, moment: int, ros1: bool) -> object:
+def _message(types: Typestore, data: np.ndarray, moment: int, ros1: bool) -> object:
     time = types.types['builtin_interfaces/msg/Time'](moment // 10 ** 9, moment % 10 ** 9)
     sequence = {'seq': 0} if ros1 else {}
     header = types.types['std_msgs/msg/Header'](**sequence, stamp=time, frame_id='camera')
@@ -86,7 +102,7 @@ def main() -> int:
     try:
         count = write_bag(arguments.source, arguments.bag, topic=arguments.topic,
                           rate=arguments.rate, storage=arguments.storage)
-    except DataError as error:
+    except (DataError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     print(f'{arguments.bag}: {count} images on {arguments.topic}')

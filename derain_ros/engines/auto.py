@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Protocol
 import weakref
 
 import numpy as np
@@ -22,16 +23,23 @@ from derain_ros.graph import Order
 # as many as there are cameras in a car; each engine holds its feature maps on the GPU
 KEPT = 8
 # seconds
-FIRST_BACKOFF, LONGEST_BACKOFF = 10.0, 600.0
+FIRST_BACKOFF, DOUBLINGS, LONGEST_BACKOFF = 10.0, 6, 600.0
 # a GPU that hangs misses every deadline; one that is busy, some
 MISSES = 10
+
+
+class ClosableEngine(Engine, Protocol):
+    """An engine that holds something on the GPU."""
+
+    def close(self) -> None:
+        """Wait for the frame in work, and give it back."""
 
 
 @dataclass
 class Accelerator:
     """The TensorRT engine for one frame size and order, and how it fares."""
 
-    engine: Engine | None = None
+    engine: ClosableEngine | None = None
     awaited: bool = False
     failures: int = 0
     misses: int = 0
@@ -48,7 +56,8 @@ class AutoEngine:
     loaded again after a pause, twice as long after each failure without a success between.
     """
 
-    def __init__(self, cpu: Engine, obtain: Callable[[Size, Order], Engine], log: Log, *,
+    def __init__(self, cpu: Engine, obtain: Callable[[Size, Order], ClosableEngine],
+                 log: Log, *,
                  clock: Callable[[], float] = time.monotonic) -> None:
         """
         Start the background thread.
@@ -112,7 +121,7 @@ class AutoEngine:
         accelerator = self._accelerators.setdefault(key, Accelerator())
         self._accelerators.move_to_end(key)
         if len(self._accelerators) > KEPT:
-            self._accelerators.popitem(last=False)
+            self._dispose(self._accelerators.popitem(last=False)[1])
         if (accelerator.engine is None and not accelerator.awaited
                 and self._clock() >= accelerator.retry_at):
             accelerator.awaited = True
@@ -139,17 +148,28 @@ class AutoEngine:
                                f'({result.precision})')
 
     def _give_up(self, accelerator: Accelerator, error: Exception) -> None:
-        pause = min(FIRST_BACKOFF * 2 ** accelerator.failures, LONGEST_BACKOFF)
-        accelerator.engine, accelerator.misses = None, 0
+        pause = min(FIRST_BACKOFF * 2 ** min(accelerator.failures, DOUBLINGS), LONGEST_BACKOFF)
+        self._dispose(accelerator)
+        accelerator.misses = 0
         accelerator.failures += 1
         accelerator.retry_at = self._clock() + pause
         accelerator.problem = f'on {self._cpu.name}, TensorRT again in {pause:.0f} s: {error}'
         self._log.warning(accelerator.problem)
 
 
-def _work(obtain: Callable[[Size, Order], Engine], wanted: SimpleQueue,
+    def _dispose(self, accelerator: Accelerator) -> None:
+        """Have the engine closed in the background, because a GPU that hangs lets nobody go."""
+        if accelerator.engine is not None:
+            self._wanted.put(accelerator.engine)
+            accelerator.engine = None
+
+
+def _work(obtain: Callable[[Size, Order], ClosableEngine], wanted: SimpleQueue,
           obtained: SimpleQueue) -> None:
     while (key := wanted.get()) is not None:
+        if not isinstance(key, tuple):
+            key.close()
+            continue
         try:
             obtained.put((key, obtain(*key)))
         except Exception as error:  # whatever it was, the CPU goes on and there is a next time

@@ -66,7 +66,9 @@ class OpenVinoEngine:
                 request.wait()
             elif not request.wait_for(_milliseconds(timeout - (time.monotonic() - start))):
                 self._cancel(request)
-                raise DeadlineError(f'no result within {_milliseconds(timeout)} ms')
+                raise DeadlineError(
+                    f'{frames.shape[2]}x{frames.shape[1]}: no result within '
+                    f'{_milliseconds(timeout)} ms; raise the deadline, or give smaller images')
         except RuntimeError as error:
             if isinstance(error, EngineError):
                 raise

@@ -60,7 +60,13 @@ class TensorRtEngine:
             if cuda_graph:
                 self._record(resources)
             resources.callback(cuda.cudaStreamSynchronize, self._stream)
-            weakref.finalize(self, resources.pop_all().close)
+            self._finalizer = weakref.finalize(self, resources.pop_all().close)
+            # the end of the process frees all, and waits for no GPU
+            self._finalizer.atexit = False
+
+    def close(self) -> None:
+        """Wait for the frame in work, and give back what the engine holds on the GPU."""
+        self._finalizer()
 
     @property
     def uses_cuda_graph(self) -> bool:
@@ -176,7 +182,9 @@ class TensorRtEngine:
         while (status := cuda.cudaStreamQuery(self._stream))[0] == \
                 cuda.cudaError_t.cudaErrorNotReady:
             if time.monotonic() >= end:
-                raise DeadlineError('the GPU gave no result in time')
+                raise DeadlineError(
+                    f'{self._shape[2]}x{self._shape[1]}: the GPU gave no result in time; raise '
+                    'the deadline, or give smaller images')
             time.sleep(POLL_PERIOD)
         checked(status)
 

@@ -50,21 +50,25 @@ def load_tensorrt() -> TensorRt:
     """
     Import TensorRT, or else TensorRT for RTX.
 
-    :raises EngineError: neither is installed, or it is too old.
+    :raises EngineError: neither is installed, or can be loaded, or it is too old.
     """
+    reasons = []
     for flavour, name in (('tensorrt', 'tensorrt'), ('tensorrt_rtx', 'tensorrt_rtx'),
                           ('tensorrt_rtx', 'tensorrt_rtx_bindings')):
-        if name == 'tensorrt_rtx_bindings':
-            _load_rtx_libraries()
         try:
+            if name == 'tensorrt_rtx_bindings':
+                _load_rtx_libraries()
             found = TensorRt(import_module(name), flavour)
-        except ImportError:
+        except (ImportError, OSError) as error:
+            if getattr(error, 'name', None) != name:  # it is there, but something of it is not
+                reasons.append(f'{name}: {error}')
             continue
         if flavour == 'tensorrt' and int(found.version.split('.')[0]) < OLDEST:
             raise EngineError(f'TensorRT {found.version} is too old: {OLDEST}.0 is the first '
                               'that takes precision from the graph')
         return found
-    raise EngineError('TensorRT is not installed; docs/tensorrt.md says which one this GPU takes')
+    state = f'cannot be loaded ({"; ".join(reasons)})' if reasons else 'is not installed'
+    raise EngineError(f'TensorRT {state}; docs/tensorrt.md says which one this GPU takes')
 
 
 def _load_rtx_libraries() -> None:

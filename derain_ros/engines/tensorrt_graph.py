@@ -36,22 +36,17 @@ def tensorrt_graph(model: str, size: Size, order: Order, precision: Precision) -
         raise ModelError(f'a batch of {size.batch} frames of {size.width}x{size.height} cannot be '
                          f'de-rained; at least one, and {SMALLEST}x{SMALLEST} pixels')
     graph = load_graph(model, order)
+    if precision == 'fp32' and is_half(graph):
+        raise ModelError(f"model '{model}': is float16, which cannot become fp32 again; take the "
+                         'float32 graph of the same weights')
+    check_weights(graph, model, precision)
     if precision == 'fp16':
-        halve(graph, model)
-    else:
-        _check_float32(graph, model)
+        halve(graph)
     _cast_at_the_ends(graph)
     _fix_sizes(graph, size)
     for index, node in enumerate(convolutions(graph)):
         node.name = f'{CONVOLUTION}{index}'
     return graph
-
-
-def _check_float32(graph: onnx.ModelProto, model: str) -> None:
-    if is_half(graph):
-        raise ModelError(f"model '{model}': is float16, which cannot become fp32 again; take the "
-                         'float32 graph of the same weights')
-    check_weights(graph, model, 'fp32')
 
 
 def _cast_at_the_ends(graph: onnx.ModelProto) -> None:
