@@ -6,7 +6,7 @@ What a frame costs: the released shapes beside a PReNet-shaped network, in the e
 
 All run in one process, in turns, so that a busy machine slows all of them; medians over rounds.
 The share is of the machine's own peak: its fastest matrix multiplication in these rounds, in the
-precision that the engine takes, bfloat16 where the CPU has AMX and float32 elsewhere.
+precision that the engine takes, bfloat16 where the CPU multiplies in it and float32 elsewhere.
 """
 import argparse
 from collections.abc import Callable

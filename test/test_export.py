@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from derain_ros.engines import create_engine, DeadlineError, EngineError
-from derain_ros.engines.openvino import OpenVinoEngine
+from derain_ros.engines.openvino import OpenVinoEngine, preferred_precision
 from derain_ros.export import export, frame_graph, load_network, main
 from derain_ros.graph import load_graph, model_path, ModelError, MODELS
 from derain_ros.half import halve
@@ -140,6 +140,18 @@ def test_weights_that_are_not_finite_are_not_exported(tmp_path):
     with pytest.raises(ModelError, match=r"tiny\.onnx.*'image_conversion\.bias' holds nan"):
         export(network, tmp_path / 'tiny.onnx')
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('flags, precision', [
+    ('fpu avx2', 'f32'),
+    ('fpu avx2 avx512f avx512_vnni', 'f32'),  # emulates it
+    ('fpu avx2 avx512f avx512_bf16', 'bf16'),
+    ('fpu avx2 avx512f avx512_bf16 amx_bf16', 'bf16'),
+])
+def test_bfloat16_is_used_where_the_cpu_multiplies_in_it(tmp_path, flags, precision):
+    (tmp_path / 'cpuinfo').write_text(f'processor\t: 0\nflags\t\t: {flags}\n')
+    assert preferred_precision(tmp_path / 'cpuinfo') == precision
+    assert preferred_precision(tmp_path / 'not on this system') == 'f32'
 
 
 def test_a_late_result_is_refused_and_the_next_one_is_right(street):

@@ -14,11 +14,11 @@ from derain_ros.graph import load_graph, Order
 KEPT = 8
 
 
-def preferred_precision() -> str:
-    """Give ``bf16`` where the CPU multiplies matrices in it (AMX), else ``f32``."""
+def preferred_precision(cpu: Path = Path('/proc/cpuinfo')) -> str:
+    """Give ``bf16`` where the CPU multiplies in it (AMX, AVX-512 BF16), else ``f32``."""
     # OpenVINO reports BF16 for any AVX-512 CPU too, where it is emulated and slower than f32
-    cpu = Path('/proc/cpuinfo')
-    return 'bf16' if cpu.exists() and 'amx_bf16' in cpu.read_text() else 'f32'
+    flags = set(cpu.read_text().split()) if cpu.exists() else set()
+    return 'bf16' if flags & {'amx_bf16', 'avx512_bf16'} else 'f32'
 
 
 def _milliseconds(seconds: float) -> int:
