@@ -2,11 +2,11 @@
 """
 What a frame costs: the released shapes beside a PReNet-shaped network, in the engine of the car.
 
-    python benchmarks/speed.py [--rounds 5] [--json FILE]
+    python benchmarks/speed.py [--rounds 5] [--precision f32] [--json FILE]
 
 All run in one process, in turns, so that a busy machine slows all of them; medians over rounds.
 The share is of the machine's own peak: its fastest matrix multiplication in these rounds, in the
-precision that the engine takes, bfloat16 where the CPU multiplies in it and float32 elsewhere.
+precision of the engine: bfloat16 where the CPU multiplies in it and float32 elsewhere, or as told.
 """
 import argparse
 from collections.abc import Callable
@@ -115,11 +115,10 @@ def seconds(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, flo
             for name, values in times.items()}
 
 
-def measure(height: int, width: int, rounds: int, folder: Path) -> list[dict]:
+def measure(height: int, width: int, rounds: int, precision: str, folder: Path) -> list[dict]:
     """Give a row for each network at one frame size."""
     networks: dict[str, nn.Module] = {'PReNet-shaped': PReNetWorkload()}
     networks |= {name: DerainNetwork(shape) for name, shape in SHAPES.items()}
-    precision = preferred_precision()
     work = {'peak': multiply(precision)}
     for name, network in networks.items():
         export(network, folder / f'{name}.onnx')
@@ -138,14 +137,16 @@ def measure(height: int, width: int, rounds: int, folder: Path) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--precision', choices=FORMATS, default=preferred_precision())
     parser.add_argument('--json', type=Path)
     arguments = parser.parse_args()
     rows = []
-    print(f'in {preferred_precision()}')
+    print(f'in {arguments.precision}')
     print(f'{"size":>9}  {"network":14} {"GMAC":>7} {"ms":>8}  PReNet is  share of peak')
     for height, width in SIZES:
         with TemporaryDirectory() as folder:
-            for row in measure(height, width, arguments.rounds, Path(folder)):
+            for row in measure(height, width, arguments.rounds, arguments.precision,
+                               Path(folder)):
                 rows.append(row)
                 print('{size:>9}  {network:14} {gmac:7.1f} {ms:8.1f}  {times_prenet:7.2f} x  '
                       '{share_of_peak:10.1%}'.format(**row), flush=True)

@@ -57,7 +57,7 @@ class Shape:
 
 SHAPES = {
     'reference': Shape(channels=32, units=8),
-    'fast': Shape(channels=64, units=2, unshuffle=2),
+    'fast': Shape(channels=48, units=2, unshuffle=2),
 }
 
 

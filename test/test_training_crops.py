@@ -78,3 +78,16 @@ def test_several_crops_share_one_decoded_frame(pair: Pair) -> None:
     for group in real.split(4):
         assert len(group[:, 2].unique()) == 1       # one frame
         assert len({crop.numpy().tobytes() for crop in group}) == 4
+
+
+def test_crops_are_mirrored_unless_told_otherwise() -> None:
+    ramp = np.arange(0, 240, 3, dtype=np.uint8)
+    across = np.broadcast_to(ramp[:, None], (80, 80, 3)).copy()     # brighter to the right
+    sources = [(1.0, IdentitySource([across], sensor=0.0))]
+
+    def directions(flips: bool) -> set[float]:
+        crops = Crops(sources, None, seed=1, batch=16, size=16, flips=flips)[0].clean
+        return set((crops[..., -1] - crops[..., 0]).sign().flatten().tolist())
+
+    assert directions(flips=True) == {-1.0, 1.0}
+    assert directions(flips=False) == {1.0}

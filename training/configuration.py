@@ -78,6 +78,7 @@ class Config:
     warm_up: int = 0
     normalise_matching: bool = False
     crops_per_image: int | None = None
+    flips: bool = True
     clean: list[str] = field(default_factory=list)
     synthetic: float = 0.0
     layers: float = 0.0

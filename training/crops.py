@@ -134,19 +134,22 @@ class Crops(Dataset[Batch]):
     """The batch of each step, of one process out of several."""
 
     def __init__(self, sources: list[tuple[float, Source]], real: Frames | None, *, seed: int,
-                 batch: int, size: int, crops_per_frame: int = 1, rank: int = 0) -> None:
+                 batch: int, size: int, crops_per_frame: int = 1, rank: int = 0,
+                 flips: bool = True) -> None:
         """
         Say what to cut.
 
         :param sources: with the share of the crops that each gets.
         :param batch: crops per process and step.
         :param rank: of this process.
+        :param flips: mirror crops at random, across and down.
         """
         self._sources = [source for _, source in sources]
         shares = np.array([share for share, _ in sources])
         self._shares = shares / shares.sum()
         self._real, self._crops_per_frame = real, crops_per_frame
         self._seed, self._batch, self._size, self._rank = seed, batch, size, rank
+        self._flips = flips
 
     def __getitem__(self, step: int) -> Batch:
         first = self._rank * self._batch
@@ -158,7 +161,7 @@ class Crops(Dataset[Batch]):
 
     def _pair(self, rng: np.random.Generator) -> np.ndarray:
         source = self._sources[rng.choice(len(self._sources), p=self._shares)]
-        return _flipped(np.stack(source.crop(self._size, rng)), rng)
+        return self._mirrored(np.stack(source.crop(self._size, rng)), rng)
 
     def _real_crops(self, frames: Frames, step: int) -> list[np.ndarray]:
         groups = self._batch // self._crops_per_frame
@@ -166,9 +169,16 @@ class Crops(Dataset[Batch]):
         for group in range(self._rank * groups, (self._rank + 1) * groups):
             rng = np.random.default_rng((self._seed, step, 1, group))
             frame = frames[int(rng.integers(len(frames)))]
-            crops += [_flipped(frame[random_window(frame, self._size, rng)], rng)
+            crops += [self._mirrored(frame[random_window(frame, self._size, rng)], rng)
                       for _ in range(self._crops_per_frame)]
         return crops
+
+    def _mirrored(self, crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Mirror a crop [..., H, W, 3] left to right and top to bottom, each at even odds."""
+        if not self._flips:
+            return crop
+        across, down = rng.random(2) < 0.5
+        return crop[..., ::-1 if down else 1, ::-1 if across else 1, :]
 
 
 def batches(crops: Crops, start: int, steps: int, workers: int) -> Iterator[Batch]:
@@ -189,12 +199,6 @@ def _photographed(rainy: np.ndarray, clean: np.ndarray, share: float,
         return rainy, clean
     sensor = random_sensor(rng)
     return sensor(rainy), sensor(clean)
-
-
-def _flipped(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mirror a crop [..., H, W, 3] left to right and top to bottom, each in half of the cases."""
-    across, down = rng.random(2) < 0.5
-    return crop[..., ::-1 if down else 1, ::-1 if across else 1, :]
 
 
 def _to_batch(crops: list[np.ndarray]) -> Tensor:

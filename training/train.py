@@ -195,7 +195,8 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
         print(f'{config.precision}: this CPU has no instructions for it; '
               f'training in {run.precision}')
     crops = Crops(data.sources, data.real, seed=config.seed, batch=config.batch,
-                  size=config.crop, crops_per_frame=config.real.crops_per_frame, rank=rank)
+                  size=config.crop, crops_per_frame=config.real.crops_per_frame, rank=rank,
+                  flips=config.flips)
     terms: list[Tensor] = []
     # TensorBoard drops what is logged from purge_step on; the step of the checkpoint is to stay
     with (nullcontext() if rank > 0 else SummaryWriter(out / 'tensorboard',
