@@ -51,11 +51,13 @@ def test_a_dry_road_comes_out_as_it_went_in() -> None:
 
 
 @pytest.mark.parametrize('top, bottom', [(255, 255), (0, 0), (255, 180), (120, 40)])
-def test_sky_gets_no_stains(top: int, bottom: int) -> None:
+def test_sky_gets_no_stains_but_for_single_pixels_at_the_edge(top: int, bottom: int) -> None:
     sky = np.linspace((top, top, top), (bottom, bottom, bottom), 180).round().astype(np.uint8)
     sky = np.repeat(sky[:, None], 320, axis=1)
     output = np.empty_like(sky)
 
     open_engine('fast').infer(sky[None], output[None], 'rgb')
 
-    assert np.abs(output.astype(int) - sky).max() <= 3
+    change = np.abs(output.astype(int) - sky)
+    assert change[2:-2, 2:-2].max() <= 2
+    assert change.max() <= 8 and (change.max(-1) > 2).sum() <= 10
