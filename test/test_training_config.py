@@ -48,7 +48,7 @@ def test_a_shape_can_be_spelt_out(tmp_path: Path) -> None:
     ({'normalise_matching': 1}, "'normalise_matching' is 1, not bool"),
     ({'learning_rate': '1e-3'}, 'YAML reads 1e-3 as text; write 1.0e-3'),
     ({'schedule': 'step'}, "'schedule' is 'step', not Literal['constant', 'cosine']"),
-    ({'loss': 'ssim+mse'}, "loss 'ssim+mse' is unknown; join some of ssim, l1, charbonnier"),
+    ({'loss': 'ssim+mse'}, "loss 'ssim+mse' is unknown; join some of ssim, l1, charbonnier, psnr"),
     ({'shape': 'huge'}, "'shape': 'huge' is unknown; known are reference, fast"),
     ({'shape': {'channel': 8, 'units': 1}}, "unknown key 'channel'; did you mean 'channels'?"),
     ({'crop': 60}, 'crop 60 must be a multiple of 8'),

@@ -1,7 +1,7 @@
 """The losses against matrices worked out by hand."""
 import math
 
-from losses import charbonnier, matching, ssim, statistics, supervised
+from losses import charbonnier, matching, psnr, ssim, statistics, supervised
 import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
@@ -123,6 +123,26 @@ def test_ssim_is_scikit_images(images: tuple[Tensor, Tensor]) -> None:
     assert ssim(output, target).item() == pytest.approx(expected, abs=1e-9)
 
 
+def test_psnr_counts_every_image_alike_whatever_its_error() -> None:
+    clean = torch.full((2, 3, 16, 16), 0.5)
+    output = clean.clone()
+    output[0] += 0.1                                      # 20 dB
+    output[1] += 0.01                                     # 40 dB
+
+    assert psnr(output, clean).item() == pytest.approx((60 - (20 + 40) / 2) / 200, abs=2e-4)
+
+
+def test_psnr_has_a_gradient_of_zero_at_the_truth() -> None:
+    clean = torch.full((1, 3, 16, 16), 0.5)
+    output = clean.clone().requires_grad_()
+
+    loss = psnr(output, clean)
+    loss.backward()
+
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    assert output.grad.abs().max() == 0
+
+
 def test_charbonnier_is_a_smooth_l1() -> None:
     output = torch.tensor([0.0, 0.3], requires_grad=True)
 
@@ -135,7 +155,7 @@ def test_charbonnier_is_a_smooth_l1() -> None:
 
 def test_supervised_term_is_the_sum_of_those_named(images: tuple[Tensor, Tensor]) -> None:
     output, target = images
-    parts = [supervised(term, output, target) for term in ('ssim', 'l1', 'charbonnier')]
+    parts = [supervised(term, output, target) for term in ('ssim', 'l1', 'charbonnier', 'psnr')]
 
     assert parts[0].item() == pytest.approx(1 - ssim(output, target).item())
     assert parts[1].item() == pytest.approx((output - target).abs().mean().item())
