@@ -21,8 +21,8 @@ def test_the_released_files_are_complete_and_small() -> None:
 
 
 @pytest.mark.parametrize('weights, name, least', [
-    ('fast-light', 'rain_light', 36.2), ('fast-heavy', 'rain_heavy', 27.5),
-    ('fast', 'rain_light', 33.4), ('fast', 'rain_heavy', 26.0), ('fast', 'rain_mixed', 29.2),
+    ('fast-light', 'rain_light', 36.6), ('fast-heavy', 'rain_heavy', 27.9),
+    ('fast', 'rain_light', 34.0), ('fast', 'rain_heavy', 26.3), ('fast', 'rain_mixed', 29.5),
     ('reference-light', 'rain_light', 33.6)])
 def test_held_out_pairs_score_what_the_card_says(weights: str, name: str, least: float) -> None:
     scenes = [scene for scene in read_scenes(data_folder(name), 'pairs')
@@ -46,18 +46,16 @@ def test_a_dry_road_comes_out_as_it_went_in() -> None:
 
     result = evaluate_video(open_engine('fast'), islice(frames(video), 20))
 
-    assert result['change'] < 0.5                         # grey levels
+    assert result['change'] < 0.2                         # grey levels
     assert result['flicker'] <= 1.0
 
 
 @pytest.mark.parametrize('top, bottom', [(255, 255), (0, 0), (255, 180), (120, 40)])
-def test_sky_gets_no_stains_but_for_single_pixels_at_the_edge(top: int, bottom: int) -> None:
+def test_sky_gets_no_stains(top: int, bottom: int) -> None:
     sky = np.linspace((top, top, top), (bottom, bottom, bottom), 180).round().astype(np.uint8)
     sky = np.repeat(sky[:, None], 320, axis=1)
     output = np.empty_like(sky)
 
     open_engine('fast').infer(sky[None], output[None], 'rgb')
 
-    change = np.abs(output.astype(int) - sky)
-    assert change[2:-2, 2:-2].max() <= 2
-    assert change.max() <= 8 and (change.max(-1) > 2).sum() <= 10
+    assert np.abs(output.astype(int) - sky).max() <= 2

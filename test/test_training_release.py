@@ -4,9 +4,11 @@ import subprocess
 import sys
 
 import numpy as np
+from PIL import Image
 import pytest
 from safetensors.torch import load_file, save_file
 import torch
+from torch.nn import functional
 
 from derain_ros.engines.openvino import OpenVinoEngine
 from derain_ros.export import load_network
@@ -62,3 +64,32 @@ def test_weights_that_float16_cannot_carry_release_nothing(trained, tmp_path):
     assert done.returncode == 2
     assert "weight 'image_conversion.bias' holds inf, which fp16 cannot carry" in done.stderr
     assert list(folder.iterdir()) == []
+
+
+def test_rain_free_images_come_out_as_bright_as_they_went_in(trained, tmp_path, street):
+    weights = load_file(trained)
+    weights['image_conversion.bias'] += torch.linspace(-0.02, 0.02, 12)
+    save_file(weights, trained, {'shape': Shape(channels=4, units=1, unshuffle=2).to_json()})
+    dry, folder = tmp_path / 'dry', tmp_path / 'models'
+    dry.mkdir(), folder.mkdir()
+    street = street[:92, :128]                            # what even sides leave of any image
+    Image.fromarray(street).save(dry / 'street.png')
+
+    done = release(trained, 'small', '--folder', folder, '--rain-free', dry)
+
+    assert done.returncode == 0, done.stderr
+    image = torch.from_numpy(street[None]).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        before, after = (functional.pixel_unshuffle(load_network(path)(image) - image, 2)
+                         .flatten(2).median(2).values[0]
+                         for path in (trained, folder / 'small.safetensors'))
+    assert before.abs().max() * 255 > 2                   # grey levels
+    assert after.abs().max() * 255 < 0.05               # what float16 leaves
+
+
+def test_a_folder_without_rain_free_images_is_named(trained, tmp_path):
+    done = release(trained, 'small', '--folder', tmp_path, '--rain-free', tmp_path / 'dry')
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'dry'}: no such folder")
+    assert not list(tmp_path.glob('small*'))

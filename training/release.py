@@ -3,11 +3,14 @@
 Make a released model of trained weights: weights, float32 graph and float16 graph.
 
     python training/release.py runs/fast/best.safetensors fast
+    python training/release.py runs/fast/best.safetensors fast --rain-free DATA/clean/camvid
 
-The weights are rounded to float16 once, so that all three hold the same numbers, and the file of
-weights is half as large.
+The second sets the last bias so that the images in these folders come out as bright as they went
+in; give some that were trained on. The weights are rounded to float16 once, so that all three
+files hold the same numbers, and that of weights is half as large.
 """
 import argparse
+from collections.abc import Sequence
 import os
 from pathlib import Path
 import sys
@@ -15,7 +18,9 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from level import level
 import onnx
+from pairs import DataError, read_images
 from safetensors.torch import save
 
 from derain_ros.export import frame_graph, load_network, write_graph
@@ -23,14 +28,21 @@ from derain_ros.graph import ModelError, MODELS
 from derain_ros.half import check_weights, halve
 
 
-def release(weights: Path, name: str, folder: Path = MODELS) -> None:
+def release(weights: Path, name: str, folder: Path = MODELS,
+            rain_free: Sequence[Path] = ()) -> None:
     """
     Write ``name``.safetensors, ``name``.onnx and ``name``-fp16.onnx.
 
+    :param rain_free: folders of images, or videos, by which to set the last bias.
     :raises ModelError: the weights cannot be read, or not be carried by float16.
+    :raises DataError: there are no images in a folder.
     :raises OSError: a file cannot be written.
     """
-    network = load_network(weights).half()
+    images = [image for path in rain_free for image in read_images(path)]
+    network = load_network(weights).half().float()
+    if images:
+        level(network, images)
+    network.half()
     rounded = save(network.state_dict(), {'shape': network.shape.to_json()})
     graph = frame_graph(network.float())
     half = onnx.ModelProto()
@@ -51,10 +63,12 @@ def main() -> int:
     parser.add_argument('weights', type=Path, help='safetensors file that training wrote')
     parser.add_argument('name', help='by which the node is to find it')
     parser.add_argument('--folder', type=Path, default=MODELS, help='default: derain_ros/models')
+    parser.add_argument('--rain-free', type=Path, nargs='+', default=[], metavar='PATH',
+                        help='folders of images, or videos, that are to stay as bright as now')
     arguments = parser.parse_args()
     try:
-        release(arguments.weights, arguments.name, arguments.folder)
-    except (ModelError, OSError) as error:
+        release(arguments.weights, arguments.name, arguments.folder, arguments.rain_free)
+    except (DataError, ModelError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     return 0
