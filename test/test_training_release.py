@@ -66,10 +66,11 @@ def test_weights_that_float16_cannot_carry_release_nothing(trained, tmp_path):
     assert list(folder.iterdir()) == []
 
 
-def test_rain_free_images_come_out_as_bright_as_they_went_in(trained, tmp_path, street):
-    weights = load_file(trained)
+@pytest.mark.parametrize('residual', [True, False])
+def test_rain_free_images_come_out_as_bright_as_they_went_in(trained, tmp_path, street, residual):
+    weights, shape = load_file(trained), Shape(channels=4, units=1, unshuffle=2, residual=residual)
     weights['image_conversion.bias'] += torch.linspace(-0.02, 0.02, 12)
-    save_file(weights, trained, {'shape': Shape(channels=4, units=1, unshuffle=2).to_json()})
+    save_file(weights, trained, {'shape': shape.to_json()})
     dry, folder = tmp_path / 'dry', tmp_path / 'models'
     dry.mkdir(), folder.mkdir()
     street = street[:92, :128]                            # what even sides leave of any image
