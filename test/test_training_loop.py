@@ -1,9 +1,7 @@
 """The training loop from its command line: resumption, many processes, and what goes wrong."""
 from collections.abc import Iterator
-from contextlib import contextmanager
 import os
 from pathlib import Path
-import resource
 import signal
 import subprocess
 import sys
@@ -231,52 +229,6 @@ def test_run_is_not_overwritten_nor_mixed_with_another(data: Path, config: Confi
     other = read_config(experiment(tmp_path, learning_rate=1.0, crop=24))
     with pytest.raises(RunError, match='experiment with another crop, learning_rate; undo that'):
         train(other, data, tmp_path / 'out', resume=True)
-
-
-@contextmanager
-def small_disk() -> Iterator[None]:
-    """Let no file grow beyond 1000 bytes; not for long, since pytest's own log is one."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
-    path = tmp_path / 'checkpoint.pt'
-    write_atomically(path, b'the old one')
-
-    with small_disk(), pytest.raises(OSError, match='File too large'):
-        write_atomically(path, bytes(5000))
-
-    assert path.read_bytes() == b'the old one'
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_interrupted_writing_leaves_nothing_behind(tmp_path: Path,
-                                                   monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, 'replace', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(tmp_path / 'checkpoint.pt', b'the new one')
-
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_and_its_name_are_safe_on_disk(tmp_path: Path,
-                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    synced = []
-    monkeypatch.setattr(os, 'fsync', lambda file: synced.append(os.fstat(file).st_ino))
-
-    write_atomically(tmp_path / 'checkpoint.pt', b'the new one')
-
-    assert synced == [(tmp_path / 'checkpoint.pt').stat().st_ino, tmp_path.stat().st_ino]
 
 
 def test_training_goes_on_while_the_disk_is_full(data: Path, config: Config, tmp_path: Path,

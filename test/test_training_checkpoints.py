@@ -1,0 +1,56 @@
+"""Files that training keeps: written whole or not at all."""
+from collections.abc import Iterator
+from contextlib import contextmanager
+import os
+from pathlib import Path
+import resource
+import signal
+
+from checkpoints import write_atomically
+import pytest
+
+
+@contextmanager
+def small_disk() -> Iterator[None]:
+    """Let no file grow beyond 1000 bytes; not for long, since pytest's own log is one."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    write_atomically(path, b'the old one')
+
+    with small_disk(), pytest.raises(OSError, match='File too large'):
+        write_atomically(path, bytes(5000))
+
+    assert path.read_bytes() == b'the old one'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_interrupted_writing_leaves_nothing_behind(tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, 'replace', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / 'checkpoint.pt', b'the new one')
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_and_its_name_are_safe_on_disk(tmp_path: Path,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr(os, 'fsync', lambda file: synced.append(os.fstat(file).st_ino))
+
+    write_atomically(tmp_path / 'checkpoint.pt', b'the new one')
+
+    assert synced == [(tmp_path / 'checkpoint.pt').stat().st_ino, tmp_path.stat().st_ino]
