@@ -13,6 +13,7 @@ def use_profile(profile: Path) -> None:
 
 
 def profile_variable() -> str:
-    """Name the environment variable that Fast DDS reads; later releases warn of Humble's."""
-    return ('FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'humble'
+    """Name the variable that Fast DDS reads: version 3, of Kilted and later, warns of the old."""
+    return ('FASTRTPS_DEFAULT_PROFILES_FILE'
+            if os.environ.get('ROS_DISTRO') in ('humble', 'jazzy')
             else 'FASTDDS_DEFAULT_PROFILES_FILE')
