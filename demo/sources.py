@@ -157,7 +157,8 @@ def bag(path: Path, topic: str | None) -> Source:
 def _pixels(message: object) -> np.ndarray:
     """Decode an Image or a CompressedImage to BGR."""
     if hasattr(message, 'format'):
-        image = cv2.imdecode(message.data, cv2.IMREAD_COLOR)
+        # an empty message makes OpenCV raise, depending on its version
+        image = cv2.imdecode(message.data, cv2.IMREAD_COLOR) if message.data.size else None
         if image is None:
             raise SourceError(f'a compressed image ({message.format}) cannot be decoded')
         return image

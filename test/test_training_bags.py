@@ -1,4 +1,5 @@
 """Real rain from bags of every kind, whole and damaged."""
+import os
 from pathlib import Path
 import shutil
 import subprocess
@@ -159,8 +160,32 @@ def test_recording_that_was_never_closed_is_read(photos: Path, tmp_path: Path) -
         assert len(BagFrames(Bag(path=name), tmp_path, 64)) == 24
 
 
-def test_broken_frame_is_passed_over_and_named(photos: Path, tmp_path: Path) -> None:
-    (photos / '005.jpg').write_bytes(b'not a JPEG')
+def test_an_index_holds_wherever_it_is_read_from(photos: Path, tmp_path: Path,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    bag = Bag(path=record('mcap', photos, tmp_path))
+    (tmp_path / 'elsewhere').mkdir()
+
+    monkeypatch.chdir(tmp_path)
+    assert shades(BagFrames(bag, Path(), 64)) == SHADES
+    monkeypatch.chdir(tmp_path / 'elsewhere')
+    assert shades(BagFrames(bag, Path('..'), 64)) == SHADES
+
+
+def test_engines_can_still_be_trusted_beside_an_index(photos: Path, tmp_path: Path,
+                                                      cache: Path) -> None:
+    before = os.umask(0o002)                # Ubuntu's, under which folders are for groups too
+    try:
+        BagFrames(Bag(path=record('mcap', photos, tmp_path)), tmp_path, 64)
+    finally:
+        os.umask(before)
+
+    assert cache.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize('content', [b'not a JPEG', b''])
+def test_broken_frame_is_passed_over_and_named(photos: Path, tmp_path: Path,
+                                               content: bytes) -> None:
+    (photos / '005.jpg').write_bytes(content)
     frames = BagFrames(Bag(path=record('sqlite3', photos, tmp_path)), tmp_path, 64)
 
     with pytest.warns(UserWarning, match=r'/front/compressed at 2500000000 ns cannot be decoded'):
@@ -177,7 +202,7 @@ def test_what_is_no_bag_is_named(tmp_path: Path) -> None:
 
 
 def test_images_smaller_than_a_crop_are_named(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match='images are smaller than the crop of 192'):
+    with pytest.raises(DataError, match='/front/compressed are smaller than the crop of 192'):
         BagFrames(Bag(path=record('mcap', photos, tmp_path)), tmp_path, smallest=192)
 
 
@@ -194,6 +219,8 @@ def test_photographs_leave_out_the_validation_numbers(photos: Path) -> None:
     frames = Photographs(photos, 64, held_out=range(3, 25))
 
     assert [round(float(frames[index].mean()), -1) for index in range(len(frames))] == SHADES[:3]
+    with pytest.raises(DataError, match=r'photos: every file is numbered within validation'):
+        Photographs(photos, 64, held_out=range(25))
 
 
 def test_broken_photograph_is_named_before_training_starts(photos: Path) -> None:

@@ -14,12 +14,13 @@ from configuration import Bag
 import cv2
 import numpy as np
 from pairs import DataError, image_files, number, read_image
-from rosbags.highlevel import AnyReader
+from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
 from rosbags.typesys import get_typestore, Stores
 from salvage import SALVAGE, salvage
 
 from derain_ros import images
+from derain_ros.engines.cache import default_directory
 
 IMAGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
 TRIES = 20
@@ -34,9 +35,13 @@ class Photographs:
 
         :param smallest: width and height that each must have.
         :param held_out: files of these numbers are left out, as the pairs of these numbers are.
-        :raises DataError: the folder is missing or empty; an image is broken or too small.
+        :raises DataError: the folder is missing or empty, or all of it held out; an image is
+            broken or too small.
         """
         self._paths = [path for path in image_files(folder) if number(path) not in held_out]
+        if not self._paths:
+            raise DataError(f'{folder}: every file is numbered within validation; rename or add '
+                            'some, or change validation')
         for path in self._paths:
             if min(read_image(path).shape[:2]) < smallest:
                 raise DataError(f'{path}: smaller than the crop of {smallest}; take it out, or '
@@ -57,17 +62,19 @@ class BagFrames:
         Index the bag, or find the index of the last time.
 
         :param smallest: width and height that the images must have.
-        :raises DataError: there is no such bag or topic; nothing in it can be read; its first
-            images cannot be decoded, or are too small.
+        :raises DataError: there is no such bag or topic; nothing in it can be read; the first
+            images of a topic cannot be decoded, or are too small.
         """
         self._path = root / bag.path
         if not self._path.exists():
             raise DataError(f'{self._path}: no such bag; paths are relative to --data')
         self._files, times = _index(self._path)
         unknown = set(bag.topics) - times.keys()
-        if unknown or not times:
+        if not times:
+            raise DataError(f'{self._path}: has no images; take it out')
+        if unknown:
             raise DataError(f'{self._path}: has no image topic {", ".join(sorted(unknown))}; '
-                            f'it has: {", ".join(sorted(times)) or "none"}')
+                            f'it has: {", ".join(sorted(times))}')
         origin = min(int(moments[0]) for moments in times.values())
         stop = np.inf if bag.stop is None else bag.stop
         self._frames = [(topic, int(moment)) for topic in bag.topics or sorted(times)
@@ -76,9 +83,11 @@ class BagFrames:
             raise DataError(f'{self._path}: has no image between {bag.start} s and {bag.stop} s')
         self._reader: AnyReader | None = None
         self._owner = 0
-        if min(self[0].shape[:2]) < smallest:
-            raise DataError(f'{self._path}: its images are smaller than the crop of {smallest}; '
-                            'take it out, or train on smaller crops')
+        topics = [topic for topic, _ in self._frames]
+        for topic in sorted(set(topics)):
+            if min(self[topics.index(topic)].shape[:2]) < smallest:
+                raise DataError(f'{self._path}: images of {topic} are smaller than the crop of '
+                                f'{smallest}; name other topics, or train on smaller crops')
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -93,7 +102,7 @@ class BagFrames:
             topic, moment = self._frames[(index + offset) % len(self)]
             try:
                 return self._decode(topic, moment)
-            except (images.ImageError, DataError, StopIteration) as error:
+            except (images.ImageError, DataError, StopIteration, AnyReaderError) as error:
                 problem = f'{self._path}: {topic} at {moment} ns cannot be decoded ({error})'
                 warnings.warn(problem, stacklevel=2)
         raise DataError(f'{problem}, nor can those after it; '
@@ -105,10 +114,11 @@ class BagFrames:
         connection, _, data = next(reader.messages(connections, moment, moment + 1))
         message = reader.deserialize(data, connection.msgtype)
         if connection.msgtype.endswith('CompressedImage'):
-            image = cv2.imdecode(message.data, cv2.IMREAD_COLOR_RGB)
+            # an empty message makes OpenCV raise, depending on its version
+            image = cv2.imdecode(message.data, cv2.IMREAD_COLOR) if message.data.size else None
             if image is None:
                 raise DataError(f'compressed as {message.format}')
-            return image
+            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         frame = images.read(message)
         return frame.pixels if frame.order == 'rgb' else frame.pixels[..., ::-1]
 
@@ -127,13 +137,16 @@ def _reader(files: list[Path]) -> AnyReader:
 
 def _index(path: Path) -> tuple[list[Path], dict[str, np.ndarray]]:
     """Find the files to read, and the time of every image in ns by topic, in order."""
+    path = path.resolve()       # the index holds for whatever directory it is read from
     parts = sorted(part for part in path.rglob('*') if part.is_file()) if path.is_dir() else [path]
-    facts = [(str(part.resolve()), part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
-    base = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache')) / 'derain_ros'
+    facts = [(str(part), part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
+    base = default_directory()
     cache = base / sha256(repr(facts).encode()).hexdigest()
     index = cache / 'index.npz'
     if not index.exists():
-        cache.mkdir(parents=True, exist_ok=True)
+        # engines lie there too, and are trusted only if nobody else can write to it
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache.mkdir(exist_ok=True)
         files, times = _read_through(path, parts, cache)
         temporary = cache / f'{os.getpid()}.partial'
         with temporary.open('wb') as file:
