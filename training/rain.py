@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 PLANES = 3
+ONE_DIRECTION = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,29 +32,14 @@ class Rain:
     brightness: float
 
 
-def light_rain(rng: np.random.Generator) -> list[Rain]:
-    """Draw a rainfall like those of Rain100L: one direction, thin."""
-    return [Rain(angle=_random_angle(rng), density=_log_uniform(0.0003, 0.001, rng),
-                 length=float(rng.uniform(10.0, 35.0)),
-                 brightness=float(rng.uniform(0.15, 0.45)))]
-
-
-def heavy_rain(rng: np.random.Generator) -> list[Rain]:
-    """Draw a rainfall like those of Rain100H (Yang et al. 2017): five directions, dense."""
-    return random_rain(rng, directions=5)
-
-
-def random_rain(rng: np.random.Generator, directions: int | None = None) -> list[Rain]:
-    """
-    Draw a rainfall between drizzle and downpour, most of it falling steeply.
-
-    :param directions: 1 to 5 of them; None draws the number too.
-    """
-    count = directions or int(rng.integers(1, 6))
+def random_rain(rng: np.random.Generator) -> list[Rain]:
+    """Draw a rainfall between drizzle and downpour, of 1 to 5 directions, most of them steep."""
+    # what falls on a road falls in one direction; the heavy public sets have five
+    count = 1 if rng.random() < ONE_DIRECTION else int(rng.integers(2, 6))
     # the layers add up: what falls from five directions is thinner in each
     thickest = 0.01 if count == 1 else 0.0012
-    return [Rain(angle=_random_angle(rng), density=_log_uniform(0.0004, thickest, rng),
-                 length=float(rng.uniform(15.0, 40.0)),
+    return [Rain(angle=_random_angle(rng), density=_log_uniform(0.0003, thickest, rng),
+                 length=float(rng.uniform(10.0, 40.0)),
                  brightness=float(rng.uniform(0.15, 0.6) if count == 1
                                   else rng.uniform(0.2, 0.35)))
             for _ in range(count)]
