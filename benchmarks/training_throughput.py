@@ -5,7 +5,7 @@ How fast crops are cut, how fast the network takes them, and what training makes
     python benchmarks/training_throughput.py --data DATA [--config training/config/fast.yaml]
 
 Medians over rounds that alternate, so that a busy machine slows all of them. A bag is written
-from the first folder of clean images, to measure what one reader of bags gives.
+from a folder of clean images, to measure what one reader of bags gives.
 """
 import argparse
 from collections.abc import Callable

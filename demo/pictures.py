@@ -25,15 +25,18 @@ def write_video(pairs: Iterable[tuple[np.ndarray, np.ndarray]], rate: float, pat
     """Write pairs of before and after as a video; whole or not at all."""
     writer, panel = None, PANEL
     temporary = path.with_name('partial.mp4')
-    for before, after in pairs:
-        if writer is None:
-            panel = _panel(before)
-            writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*'mp4v'), rate,
-                                     (2 * panel[0], panel[1]))
-        writer.write(side_by_side(before, after, panel))
-    if writer is not None:
-        writer.release()
-        os.replace(temporary, path)
+    try:
+        for before, after in pairs:
+            if writer is None:
+                panel = _panel(before)
+                writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*'mp4v'), rate,
+                                         (2 * panel[0], panel[1]))
+            writer.write(side_by_side(before, after, panel))
+        if writer is not None:
+            writer.release()
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _panel(image: np.ndarray) -> tuple[int, int]:

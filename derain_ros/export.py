@@ -70,7 +70,7 @@ def export(network: DerainNetwork, path: Path, precision: Precision = 'fp32') ->
     :raises ModelError: a weight is too large for it, or not finite.
     """
     graph = frame_graph(network)
-    check_weights(graph, f'of {path}', precision)
+    check_weights(graph, str(path), precision)
     if precision == 'fp16':
         halve(graph)
     write_graph(graph, path)

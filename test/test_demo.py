@@ -65,7 +65,7 @@ def test_a_folder_of_photographs_of_any_size(tmp_path, street):
 
 
 @pytest.mark.parametrize('topic', ['/front/image_raw', '/rear/compressed'])
-def test_a_rosbag_plays_at_its_own_rate(tmp_path, street, topic):
+def test_a_rosbag_is_played_to_its_end(tmp_path, street, topic):
     write_bag(tmp_path / 'recorded', street)
     out = tmp_path / 'out'
     finished = demo(out, '--input', tmp_path / 'recorded', '--topic', topic)

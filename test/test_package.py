@@ -22,7 +22,8 @@ README = {
     'make demo INPUT=drive.mp4': 'test_demo',
     'make demo INPUT=drive_bag TOPIC=/camera/front/image_raw': 'test_demo',
     'rosdep install --from-paths derain_ros --ignore-src -y': 'a machine with ROS',
-    'pip install -r derain_ros/requirements/runtime.txt': 'make, through requirements/demo.txt',
+    'pip install -r derain_ros/requirements/runtime.txt '
+    '-c derain_ros/requirements/constraints-ros.txt': 'make, with a ROS that is sourced',
     'colcon build --packages-select derain_ros': 'the fixture installed',
     'source install/setup.bash': 'the fixture environment',
     'ros2 launch derain_ros derain.launch.py topic:=/camera/front/image_raw':

@@ -53,7 +53,7 @@ class Real:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """One experiment; the shipped files explain every key. A shape goes by name, or key by key."""
+    """One experiment; the shipped files explain the keys. A shape goes by name, or key by key."""
 
     shape: Shape
     seed: int

@@ -53,7 +53,7 @@ def release(weights: Path, name: str, folder: Path = MODELS,
         write_graph(graph, Path(complete) / f'{name}.onnx')
         write_graph(half, Path(complete) / f'{name}-fp16.onnx')
         (Path(complete) / f'{name}.safetensors').write_bytes(rounded)
-        # all or none: old and new weights side by side would be worse than either
+        # as late as can be: old and new weights side by side would be worse than either
         for file in Path(complete).iterdir():
             os.replace(file, folder / file.name)
 
