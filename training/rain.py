@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 PLANES = 3
-ONE_DIRECTION = 0.6
+ONE_DIRECTION = 0.6  # share of the rainfalls
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,7 @@ class Entry:
 
 
 def default_directory() -> Path:
-    """Give the user's cache directory for engines, as the XDG base directories have it."""
+    """Give the user's cache directory, as the XDG base directories have it."""
     root = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     return Path(root) / 'derain_ros'
 
