@@ -9,15 +9,13 @@ import cv2
 import numpy as np
 from rosbags.highlevel import AnyReader, AnyReaderError
 
-from derain_ros import images
-
-# the synthesizer that training uses
+# the synthesizer and the reader of messages that training uses
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'training'))
+from messages import IMAGE_TYPES, read_message
 from rain import add_rain, Rain, streak_layer
 
 IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp'}
 BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
-IMAGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
 CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)
 CLIP_LAYERS, CLIP_SHIFT = 16, 128
 
@@ -148,19 +146,12 @@ def bag(path: Path, topic: str | None) -> Source:
     def shots() -> Iterator[Shot]:
         with AnyReader([path]) as reader:
             chosen = [connection for connection in reader.connections if connection.topic == topic]
-            for connection, _, data in reader.messages(chosen):
-                yield Shot(_pixels(reader.deserialize(data, connection.msgtype)))
+            try:
+                for connection, _, data in reader.messages(chosen):
+                    pixels = read_message(reader.deserialize(data, connection.msgtype))
+                    yield Shot(pixels[..., ::-1])
+            except AnyReaderError as error:
+                raise SourceError(f'{path}: {topic} holds a broken message ({error}); show '
+                                  'another topic or recording') from error
 
     return Source(f'{path.name} {topic}', topics[topic] / seconds, topics[topic], shots)
-
-
-def _pixels(message: object) -> np.ndarray:
-    """Decode an Image or a CompressedImage to BGR."""
-    if hasattr(message, 'format'):
-        # an empty message makes OpenCV raise, depending on its version
-        image = cv2.imdecode(message.data, cv2.IMREAD_COLOR) if message.data.size else None
-        if image is None:
-            raise SourceError(f'a compressed image ({message.format}) cannot be decoded')
-        return image
-    frame = images.read(message)
-    return frame.pixels if frame.order == 'bgr' else frame.pixels[..., ::-1]

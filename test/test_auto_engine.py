@@ -152,6 +152,15 @@ def test_one_camera_on_tensorrt_does_not_hide_the_problem_of_another(car):
     assert 'too little memory' in car.engine.problem
 
 
+def test_the_problem_of_a_size_that_no_camera_sends_any_more_is_forgotten(car):
+    car.builds.put(EngineError('too little memory'))
+    car.drive_until_problem('too little memory')
+    car.now += 59
+    assert 'too little memory' in car.engine.problem
+    car.now += 2
+    assert car.engine.problem == ''
+
+
 def test_a_missed_deadline_is_passed_on_and_many_in_a_row_end_tensorrt(car):
     tensorrt = Painter('tensorrt', 2)
     car.builds.put(tensorrt)

@@ -25,8 +25,8 @@ def demo(out: Path, *arguments: object) -> subprocess.CompletedProcess:
         capture_output=True, text=True, timeout=120, env=os.environ | {'PYTHONPATH': str(ROOT)})
 
 
-def write_bag(path: Path, street: np.ndarray, frames: int = 6) -> None:
-    """Write a bag of 10 fps with one raw and one JPEG topic."""
+def write_bag(path: Path, street: np.ndarray, frames: int = 6, broken: bool = False) -> None:
+    """Write a bag of 10 fps with one raw and one JPEG topic; broken: cut the last raw message."""
     image, compressed, header, time = (TYPES.types[name] for name in (
         'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', 'std_msgs/msg/Header',
         'builtin_interfaces/msg/Time'))
@@ -38,7 +38,8 @@ def write_bag(path: Path, street: np.ndarray, frames: int = 6) -> None:
         for index in range(frames):
             stamp, head = index * 10**8, header(time(0, index * 10**8), 'camera')
             message = image(head, height, width, 'rgb8', 0, 3 * width, street.ravel())
-            bag.write(raw, stamp, TYPES.serialize_cdr(message, image.__msgtype__))
+            data = TYPES.serialize_cdr(message, image.__msgtype__)
+            bag.write(raw, stamp, data[:40] if broken and index == frames - 1 else data)
             message = compressed(head, 'jpeg', jpeg)
             bag.write(small, stamp, TYPES.serialize_cdr(message, compressed.__msgtype__))
 
@@ -74,6 +75,16 @@ def test_a_rosbag_is_played_to_its_end(tmp_path, street, topic):
     assert (report['frames_sent'], report['frames_lost']) == (6, 0)
     assert report['frames_received'] + report['frames_replaced'] == 6
     assert set(report['latency_ms']) == {'p50', 'p95', 'p99'}
+
+
+def test_a_broken_message_in_a_rosbag_is_named(tmp_path, street):
+    write_bag(tmp_path / 'recorded', street, broken=True)
+    finished = demo(tmp_path / 'out', '--input', tmp_path / 'recorded', '--topic',
+                    '/front/image_raw')
+    assert finished.returncode == 2
+    assert (f'error: {tmp_path / "recorded"}: /front/image_raw holds a broken message'
+            in finished.stderr.splitlines()[-1])
+    assert 'Traceback' not in finished.stderr
 
 
 def test_real_rain_photographs_keep_their_colours(tmp_path):

@@ -121,16 +121,23 @@ def test_package_xml_and_setup_py_agree():
     assert f'\n{package.findtext("version")} (' in (ROOT / 'CHANGELOG.rst').read_text()
 
 
-def test_every_ros_import_is_a_dependency():
+def imports(*files: Path) -> set[str]:
+    """Name what the files import, less the standard library and this package."""
+    names = {name for file in files for name in re.findall(
+        r'^\s*(?:from|import) (\w+)', file.read_text(), re.MULTILINE)}
+    return names - set(sys.stdlib_module_names) - {'derain_ros'}
+
+
+def test_every_import_is_a_dependency():
     package = ElementTree.parse(ROOT / 'package.xml').getroot()
     depends = {element.text for element in package if element.tag.endswith('depend')}
-    known = {'diagnostic_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces',
-             'rclpy', 'sensor_msgs', 'std_msgs', 'ament_index_python'}
-    files = [*(ROOT / 'derain_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py'),
-             *(ROOT / 'test').glob('*.py')]
-    imported = {name for file in files for name in re.findall(
-        r'^(?:from|import) (\w+)', file.read_text(), re.MULTILINE)} & known
-    assert imported <= depends
+    required = {name for file in (ROOT / 'requirements').glob('*.txt') for name in re.findall(
+        r'^([\w-]+)[=<]', file.read_text(), re.MULTILINE)}
+    names = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'cuda': 'cuda-bindings'}
+    imported = imports(*(ROOT / 'derain_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py'))
+    assert {names.get(name, name) for name in imported} <= depends | required
+    of_ros = re.compile(r'\w+_msgs|rcl\w+|launch\w*')
+    assert set(filter(of_ros.fullmatch, imports(*(ROOT / 'test').glob('*.py')))) <= depends
 
 
 def test_every_command_of_the_readme_is_known_to_be_run():

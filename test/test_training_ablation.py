@@ -130,6 +130,18 @@ def test_an_arm_that_was_changed_keeps_no_old_score(
     assert all(after['own'] != before['own'] for before, after in zip(old, new))
 
 
+def test_scores_of_other_sets_are_kept_and_named(
+        run: Callable[..., int], study: Path, tmp_path: Path,
+        capsys: pytest.CaptureFixture) -> None:
+    assert run('--arms', 'as it is') == 0
+    old = rows(tmp_path / 'out')
+
+    study.write_text(study.read_text().replace('own: pairs', 'other: pairs'))
+    assert run('--arms', 'as it is') == 2
+    assert 'scores.csv: has the columns arm, seed, own, ms' in capsys.readouterr().err
+    assert rows(tmp_path / 'out') == old
+
+
 def test_pairs_that_score_nothing_are_named_before_training(
         run: Callable[..., int], study: Path, data: Path, tmp_path: Path,
         capsys: pytest.CaptureFixture) -> None:

@@ -106,7 +106,8 @@ def ablate(study: Study, configs: dict[str, Config], root: Path, out: Path,
     Train and score every arm with every seed; ``out`` receives scores.csv and scores.md.
 
     :raises DataError: a folder cannot be read, or has none of an arm's validation pairs.
-    :raises RunError: an arm is no longer the experiment that was trained.
+    :raises RunError: an arm is no longer the experiment that was trained, or scores.csv is of
+        other sets.
     """
     sets = {name: read_scenes(root / folder, 'pairs') for name, folder in study.scores.items()}
     for arm, (name, scenes) in product(arms, sets.items()):
@@ -116,6 +117,10 @@ def ablate(study: Study, configs: dict[str, Config], root: Path, out: Path,
                             f"to score arm '{arm}' with; change validation, or the folder")
     scores = out / 'scores.csv'
     rows = _rows(scores)
+    columns = ['arm', 'seed', *sets, 'ms']
+    if rows and list(rows[0]) != columns:
+        raise RunError(f'{scores}: has the columns {", ".join(rows[0])}, and the study gives '
+                       f'{", ".join(columns)}; choose another --out')
     for seed, arm in product(study.seeds, arms):
         config, run = replace(configs[arm], seed=seed), out / f'{slug(arm)}-seed{seed}'
         weights = run / 'last.safetensors'

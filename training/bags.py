@@ -11,7 +11,7 @@ from pathlib import Path
 import warnings
 
 from configuration import Bag
-import cv2
+from messages import IMAGE_TYPES, read_message
 import numpy as np
 from pairs import DataError, image_files, number, read_image
 from rosbags.highlevel import AnyReader, AnyReaderError
@@ -22,7 +22,6 @@ from salvage import SALVAGE, salvage
 from derain_ros import images
 from derain_ros.engines.cache import default_directory
 
-IMAGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
 TRIES = 20
 
 
@@ -102,7 +101,7 @@ class BagFrames:
             topic, moment = self._frames[(index + offset) % len(self)]
             try:
                 return self._decode(topic, moment)
-            except (images.ImageError, DataError, StopIteration, AnyReaderError) as error:
+            except (images.ImageError, StopIteration, AnyReaderError) as error:
                 problem = f'{self._path}: {topic} at {moment} ns cannot be decoded ({error})'
                 warnings.warn(problem, stacklevel=2)
         raise DataError(f'{problem}, nor can those after it; '
@@ -112,15 +111,7 @@ class BagFrames:
         reader = self._open()
         connections = [item for item in reader.connections if item.topic == topic]
         connection, _, data = next(reader.messages(connections, moment, moment + 1))
-        message = reader.deserialize(data, connection.msgtype)
-        if connection.msgtype.endswith('CompressedImage'):
-            # an empty message makes OpenCV raise, depending on its version
-            image = cv2.imdecode(message.data, cv2.IMREAD_COLOR) if message.data.size else None
-            if image is None:
-                raise DataError(f'compressed as {message.format}')
-            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        frame = images.read(message)
-        return frame.pixels if frame.order == 'rgb' else frame.pixels[..., ::-1]
+        return read_message(reader.deserialize(data, connection.msgtype))
 
     def _open(self) -> AnyReader:
         """Give this process's own reader: a file position cannot be shared with a worker's."""

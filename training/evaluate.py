@@ -18,11 +18,11 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
+from gallery import write_report
 from metrics import luma, mean_scores, scores
 import numpy as np
 from pairs import DataError, image_files, number, read_image, read_images, read_pairs
 from PIL import Image
-from report import write_report
 
 from derain_ros.engines import create_engine, Engine, EngineError
 from derain_ros.graph import ModelError

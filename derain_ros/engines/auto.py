@@ -24,6 +24,8 @@ from derain_ros.graph import Order
 KEPT = 8
 # seconds
 FIRST_BACKOFF, DOUBLINGS, LONGEST_BACKOFF = 10.0, 6, 600.0
+# seconds without a frame after which a frame size is no camera's any more
+FORGOTTEN = 60.0
 # a GPU that hangs misses every deadline; one that is busy, some
 MISSES = 10
 
@@ -44,6 +46,7 @@ class Accelerator:
     failures: int = 0
     misses: int = 0
     retry_at: float = float('-inf')
+    used_at: float = float('-inf')
     problem: str = ''
 
 
@@ -87,9 +90,10 @@ class AutoEngine:
 
     @property
     def problem(self) -> str:
-        """Why some frames are not on TensorRT; empty while its engines are only being built."""
+        """Why frames of the last minute are not on TensorRT; empty while it is being built."""
+        recent = self._clock() - FORGOTTEN
         return '; '.join(accelerator.problem for accelerator in list(self._accelerators.values())
-                         if accelerator.problem)
+                         if accelerator.problem and accelerator.used_at > recent)
 
     def infer(self, frames: np.ndarray, out: np.ndarray, order: Order,
               timeout: float | None = None) -> None:
@@ -120,6 +124,7 @@ class AutoEngine:
         key = Size(*frames.shape[:3]), order
         accelerator = self._accelerators.setdefault(key, Accelerator())
         self._accelerators.move_to_end(key)
+        accelerator.used_at = self._clock()
         if len(self._accelerators) > KEPT:
             self._dispose(self._accelerators.popitem(last=False)[1])
         if (accelerator.engine is None and not accelerator.awaited
@@ -155,7 +160,6 @@ class AutoEngine:
         accelerator.retry_at = self._clock() + pause
         accelerator.problem = f'on {self._cpu.name}, TensorRT again in {pause:.0f} s: {error}'
         self._log.warning(accelerator.problem)
-
 
     def _dispose(self, accelerator: Accelerator) -> None:
         """Have the engine closed in the background, because a GPU that hangs lets nobody go."""

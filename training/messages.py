@@ -1,0 +1,25 @@
+"""The pictures in a bag's messages, raw or compressed; without PyTorch, for the demo too."""
+import cv2
+import numpy as np
+
+from derain_ros import images
+
+IMAGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
+
+
+def read_message(message: object) -> np.ndarray:
+    """
+    Give a message's picture as uint8 RGB [H, W, 3].
+
+    :param message: with the fields of sensor_msgs/Image or sensor_msgs/CompressedImage.
+    :raises images.ImageError: it holds no colour image, or none that can be decoded.
+    """
+    if hasattr(message, 'format'):
+        # an empty message makes OpenCV raise, depending on its version
+        image = cv2.imdecode(message.data, cv2.IMREAD_COLOR) if message.data.size else None
+        if image is None:
+            raise images.ImageError(f'a compressed image ({message.format}) cannot be decoded; '
+                                    'name another topic')
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    frame = images.read(message)
+    return frame.pixels if frame.order == 'rgb' else frame.pixels[..., ::-1]
