@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from rosbags.highlevel import AnyReader, AnyReaderError
 
+from derain_ros.images import ImageError
+
 # the synthesizer and the reader of messages that training uses
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'training'))
 from messages import IMAGE_TYPES, read_message
@@ -150,7 +152,7 @@ def bag(path: Path, topic: str | None) -> Source:
                 for connection, _, data in reader.messages(chosen):
                     pixels = read_message(reader.deserialize(data, connection.msgtype))
                     yield Shot(pixels[..., ::-1])
-            except AnyReaderError as error:
+            except (AnyReaderError, ImageError) as error:
                 raise SourceError(f'{path}: {topic} holds a broken message ({error}); show '
                                   'another topic or recording') from error
 

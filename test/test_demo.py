@@ -26,7 +26,7 @@ def demo(out: Path, *arguments: object) -> subprocess.CompletedProcess:
 
 
 def write_bag(path: Path, street: np.ndarray, frames: int = 6, broken: bool = False) -> None:
-    """Write a bag of 10 fps with one raw and one JPEG topic; broken: cut the last raw message."""
+    """Write a bag of 10 fps with one raw and one JPEG topic; broken: cut the last of each."""
     image, compressed, header, time = (TYPES.types[name] for name in (
         'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', 'std_msgs/msg/Header',
         'builtin_interfaces/msg/Time'))
@@ -38,9 +38,10 @@ def write_bag(path: Path, street: np.ndarray, frames: int = 6, broken: bool = Fa
         for index in range(frames):
             stamp, head = index * 10**8, header(time(0, index * 10**8), 'camera')
             message = image(head, height, width, 'rgb8', 0, 3 * width, street.ravel())
+            cut = broken and index == frames - 1
             data = TYPES.serialize_cdr(message, image.__msgtype__)
-            bag.write(raw, stamp, data[:40] if broken and index == frames - 1 else data)
-            message = compressed(head, 'jpeg', jpeg)
+            bag.write(raw, stamp, data[:40] if cut else data)
+            message = compressed(head, 'jpeg', jpeg[:10] if cut else jpeg)
             bag.write(small, stamp, TYPES.serialize_cdr(message, compressed.__msgtype__))
 
 
@@ -77,12 +78,12 @@ def test_a_rosbag_is_played_to_its_end(tmp_path, street, topic):
     assert set(report['latency_ms']) == {'p50', 'p95', 'p99'}
 
 
-def test_a_broken_message_in_a_rosbag_is_named(tmp_path, street):
+@pytest.mark.parametrize('topic', ['/front/image_raw', '/rear/compressed'])
+def test_a_broken_message_in_a_rosbag_is_named(tmp_path, street, topic):
     write_bag(tmp_path / 'recorded', street, broken=True)
-    finished = demo(tmp_path / 'out', '--input', tmp_path / 'recorded', '--topic',
-                    '/front/image_raw')
+    finished = demo(tmp_path / 'out', '--input', tmp_path / 'recorded', '--topic', topic)
     assert finished.returncode == 2
-    assert (f'error: {tmp_path / "recorded"}: /front/image_raw holds a broken message'
+    assert (f'error: {tmp_path / "recorded"}: {topic} holds a broken message'
             in finished.stderr.splitlines()[-1])
     assert 'Traceback' not in finished.stderr
 

@@ -18,8 +18,7 @@ def read_message(message: object) -> np.ndarray:
         # an empty message makes OpenCV raise, depending on its version
         image = cv2.imdecode(message.data, cv2.IMREAD_COLOR) if message.data.size else None
         if image is None:
-            raise images.ImageError(f'a compressed image ({message.format}) cannot be decoded; '
-                                    'name another topic')
+            raise images.ImageError(f'compressed as {message.format}, OpenCV cannot decode it')
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     frame = images.read(message)
     return frame.pixels if frame.order == 'rgb' else frame.pixels[..., ::-1]
