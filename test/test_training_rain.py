@@ -1,6 +1,6 @@
 """Synthesized rain has the measured statistics of the public sets, and joins images as it says."""
 from conftest import data_folder
-from crops import IdentitySource, LayerSource, PairSource, SyntheticSource
+from crops import IdentitySource, LayerSource, PairSource, rain_of, SyntheticSource
 import cv2
 import numpy as np
 from pairs import Pair, read_pairs
@@ -114,6 +114,20 @@ def test_layers_of_pairs_fall_on_other_backgrounds(pair: Pair) -> None:
 
     untouched = [rainy for rainy, clean in crops if (clean == 7).all()]
     assert any((rainy == 67).all() for rainy in untouched)
+
+
+def test_the_rain_of_a_pair_is_that_of_the_channel_that_clips_last() -> None:
+    clean = np.array([[[10, 20, 30], [200, 250, 240], [255, 230, 255]]], np.uint8)
+    rainy = np.minimum(clean + np.uint16(50), 255).astype(np.uint8)
+
+    assert rain_of(rainy, clean).tolist() == [[50, 50, 25]]
+
+
+@pytest.mark.parametrize('name', MEASURED)
+def test_the_rain_of_the_public_sets_is_grey(name: str) -> None:
+    for pair in read_pairs(data_folder(name))[:20]:
+        layer = cv2.merge([rain_of(pair.rainy, pair.clean)] * 3)
+        assert cv2.absdiff(cv2.add(pair.clean, layer), pair.rainy).max() <= 1
 
 
 def test_synthetic_rain_brightens_and_identity_changes_nothing(street: np.ndarray) -> None:

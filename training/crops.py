@@ -87,7 +87,7 @@ class SyntheticSource:
 @dataclass(frozen=True)
 class LayerSource:
     """
-    Crops of clean images under the rain of existing pairs: background + (rainy - clean).
+    Crops of clean images under the rain of existing pairs: background + rain.
 
     :param sensor: share of crops that get the noise and the JPEG of a camera, here as elsewhere.
     """
@@ -101,8 +101,8 @@ class LayerSource:
         pair = self.pairs[rng.integers(len(self.pairs))]
         clean = image[random_window(image, size, rng)]
         window = random_window(pair.clean, size, rng)
-        layer = cv2.subtract(pair.rainy[window], pair.clean[window])
-        return _photographed(cv2.add(clean, layer), clean, self.sensor, rng)
+        layer = rain_of(pair.rainy[window], pair.clean[window])
+        return _photographed(cv2.add(clean, cv2.merge([layer] * 3)), clean, self.sensor, rng)
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,17 @@ def random_window(image: np.ndarray, size: int, rng: np.random.Generator) -> tup
     """Draw a size x size window that lies inside an image [H, W, 3]."""
     top, left = (int(rng.integers(side - size + 1)) for side in image.shape[:2])
     return slice(top, top + size), slice(left, left + size)
+
+
+def rain_of(rainy: np.ndarray, clean: np.ndarray) -> np.ndarray:
+    """
+    Give the rain of a pair, uint8 [H, W]: grey, as the rain of the public sets is.
+
+    Taken from the darkest channel of each pixel, the last to reach white. Where a brighter one is
+    clipped, the difference there is the background's, not the rain's.
+    """
+    darkest = clean.argmin(axis=2)[..., None]
+    return np.take_along_axis(cv2.subtract(rainy, clean), darkest, axis=2)[..., 0]
 
 
 def _photographed(rainy: np.ndarray, clean: np.ndarray, share: float,
