@@ -1,6 +1,6 @@
 """Synthesized rain has the measured statistics of the public sets, and joins images as it says."""
 from conftest import data_folder
-from crops import IdentitySource, LayerSource, PairSource, rain_of, SyntheticSource
+from crops import backlit, IdentitySource, LayerSource, PairSource, rain_of, SyntheticSource
 import cv2
 import numpy as np
 from pairs import Pair, read_pairs
@@ -121,6 +121,13 @@ def test_the_rain_of_a_pair_is_that_of_the_channel_that_clips_last() -> None:
     rainy = np.minimum(clean + np.uint16(50), 255).astype(np.uint8)
 
     assert rain_of(rainy, clean).tolist() == [[50, 50, 25]]
+
+
+def test_against_the_light_black_and_white_clip() -> None:
+    image = np.array([[[100] * 3, [140] * 3]], np.uint8)
+
+    assert backlit(image, gain=2).tolist() == [[[80] * 3, [160] * 3]]
+    assert backlit(image, gain=10).tolist() == [[[0] * 3, [255] * 3]]
 
 
 @pytest.mark.parametrize('name', MEASURED)

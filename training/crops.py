@@ -20,6 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 
 HAZE_SHARE = 0.5
 SCREEN_SHARE = 0.2
+BACKLIT_SHARE = 0.4
+BACKLIT_GAINS = (2.0, 20.0)
 AIRLIGHT = (0.6, 1.0)
 HAZE_DENSITIES = (0.005, 0.01, 0.015)
 
@@ -107,7 +109,7 @@ class LayerSource:
 
 @dataclass(frozen=True)
 class IdentitySource:
-    """Crops of rain-free images, which must come out as they went in."""
+    """Crops of rain-free images, some against the light: they must come out as they went in."""
 
     images: list[np.ndarray]
     sensor: float = 0.5
@@ -115,6 +117,8 @@ class IdentitySource:
     def crop(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         image = self.images[rng.integers(len(self.images))]
         clean = image[random_window(image, size, rng)]
+        if rng.random() < BACKLIT_SHARE:
+            clean = backlit(clean, rng.uniform(*BACKLIT_GAINS))
         return _photographed(clean, clean, self.sensor, rng)
 
 
@@ -191,6 +195,12 @@ def random_window(image: np.ndarray, size: int, rng: np.random.Generator) -> tup
     """Draw a size x size window that lies inside an image [H, W, 3]."""
     top, left = (int(rng.integers(side - size + 1)) for side in image.shape[:2])
     return slice(top, top + size), slice(left, left + size)
+
+
+def backlit(image: np.ndarray, gain: float) -> np.ndarray:
+    """Stretch the contrast of a uint8 image about its mean, until black and white clip."""
+    mean = image.mean()
+    return cv2.convertScaleAbs(np.clip((image - mean) * gain + mean, 0, 255))
 
 
 def rain_of(rainy: np.ndarray, clean: np.ndarray) -> np.ndarray:
