@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import cv2
 import numpy as np
 from pairs import Pair
-from rain import add_rain, haze, rain_layer, random_rain, road_depth, screen_rain
-from sensor import random_sensor
+from rain import add_rain, haze, rain_layer, rain_of, random_rain, road_depth, screen_rain
+from sensor import backlit, random_sensor
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -104,7 +103,7 @@ class LayerSource:
         clean = image[random_window(image, size, rng)]
         window = random_window(pair.clean, size, rng)
         layer = rain_of(pair.rainy[window], pair.clean[window])
-        return _photographed(cv2.add(clean, cv2.merge([layer] * 3)), clean, self.sensor, rng)
+        return _photographed(add_rain(clean, layer), clean, self.sensor, rng)
 
 
 @dataclass(frozen=True)
@@ -195,23 +194,6 @@ def random_window(image: np.ndarray, size: int, rng: np.random.Generator) -> tup
     """Draw a size x size window that lies inside an image [H, W, 3]."""
     top, left = (int(rng.integers(side - size + 1)) for side in image.shape[:2])
     return slice(top, top + size), slice(left, left + size)
-
-
-def backlit(image: np.ndarray, gain: float) -> np.ndarray:
-    """Stretch the contrast of a uint8 image about its mean, until black and white clip."""
-    mean = image.mean()
-    return cv2.convertScaleAbs(np.clip((image - mean) * gain + mean, 0, 255))
-
-
-def rain_of(rainy: np.ndarray, clean: np.ndarray) -> np.ndarray:
-    """
-    Give the rain of a pair, uint8 [H, W]: grey, as the rain of the public sets is.
-
-    Taken from the darkest channel of each pixel, the last to reach white. Where a brighter one is
-    clipped, the difference there is the background's, not the rain's.
-    """
-    darkest = clean.argmin(axis=2)[..., None]
-    return np.take_along_axis(cv2.subtract(rainy, clean), darkest, axis=2)[..., 0]
 
 
 def _photographed(rainy: np.ndarray, clean: np.ndarray, share: float,

@@ -74,6 +74,21 @@ def add_rain(clean: np.ndarray, layer: np.ndarray) -> np.ndarray:
     return cv2.add(clean, cv2.merge([grey] * 3))
 
 
+def rain_of(rainy: np.ndarray, clean: np.ndarray) -> np.ndarray:
+    """
+    Give the layer that ``add_rain`` added, float32 [H, W] in [0, 1], up to where white hides it.
+
+    Of each pixel the darkest channel is taken, the last to reach white: where a brighter one is
+    clipped, the difference there is the background's. Rain100L's and Rain100H's rain is grey;
+    Rain800's, which is not quite, is taken as grey.
+
+    :param rainy, clean: uint8 [H, W, 3].
+    """
+    darkest = clean.argmin(axis=2)[..., None]
+    grey = np.take_along_axis(cv2.subtract(rainy, clean), darkest, axis=2)[..., 0]
+    return grey.astype(np.float32) / 255
+
+
 def screen_rain(clean: np.ndarray, layer: np.ndarray) -> np.ndarray:
     """Screen a layer [H, W] in [0, 1] over a uint8 image [H, W, 3]: 1 - (1 - J)(1 - S)."""
     light = 255.0 - (255.0 - clean) * (1.0 - np.minimum(layer, 1.0))[..., None]

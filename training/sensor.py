@@ -1,4 +1,4 @@
-"""What a camera does to a scene after the rain: sensor noise, then JPEG."""
+"""What a camera does to a scene: clip it against the light, add sensor noise, then JPEG."""
 from dataclasses import dataclass
 
 import cv2
@@ -41,3 +41,9 @@ def random_sensor(rng: np.random.Generator) -> Sensor:
     read = np.exp(2.18 * np.log(shot) + 1.20 + rng.normal(0.0, 0.26))
     return Sensor(shot=float(shot), read=float(read), quality=int(rng.integers(60, 96)),
                   seed=int(rng.integers(2 ** 31)))
+
+
+def backlit(image: np.ndarray, gain: float) -> np.ndarray:
+    """Stretch the contrast of a uint8 image [H, W, 3] about its mean, until both ends clip."""
+    mean = image.mean()
+    return np.rint(np.clip((image - mean) * gain + mean, 0, 255)).astype(np.uint8)
