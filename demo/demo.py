@@ -23,7 +23,7 @@ from pictures import ROWS, write_sheet, write_video
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rosbags.highlevel import AnyReader
-from sources import open_source, Shot, Source, SourceError
+from sources import DataError, open_source, Shot, Source
 from tqdm import tqdm
 
 from derain_ros import images
@@ -33,6 +33,10 @@ ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE = '/derain_demo'
 CONNECT_SECONDS = 30
 SETTLE_SECONDS = 30
+
+
+class NodeError(RuntimeError):
+    """The node does not do its part; why is in its own messages."""
 
 
 def play(source: Source, bag: Path) -> Flight:
@@ -49,7 +53,7 @@ def play(source: Source, bag: Path) -> Flight:
     try:
         first = next(source.shots()) if source.rate else Shot(np.zeros((16, 16, 3), np.uint8))
         if not _wait(lambda: camera.connect(first), CONNECT_SECONDS, node):
-            raise SourceError('the de-raining node did not start; its own messages say why')
+            raise NodeError('the de-raining node did not start; its own messages say why')
         _show(source, camera)
         _wait(camera.settled, SETTLE_SECONDS, node)
     finally:
@@ -139,7 +143,7 @@ def run(source: Source, out: Path) -> dict:
     out.mkdir(parents=True, exist_ok=True)
     flight = play(source, bag)
     if not flight.arrived:
-        raise SourceError('no frame came back from the node; its own messages say why')
+        raise NodeError('no frame came back from the node; its own messages say why')
 
     scores, sheet = [], []
     shown = set(np.linspace(0, len(flight.arrived) - 1, ROWS + 2).round().astype(int)[1:-1])
@@ -180,7 +184,7 @@ def main() -> int:
     rclpy.init()
     try:
         result = run(open_source(arguments.input, arguments.topic), arguments.out)
-    except (SourceError, images.ImageError) as error:
+    except (DataError, NodeError, images.ImageError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

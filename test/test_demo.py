@@ -12,7 +12,7 @@ import pytest
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
-from sources import clip
+from sources import clip, DataError, open_source
 
 KEYS = {'frames_sent', 'frames_received', 'frames_replaced', 'frames_lost', 'latency_ms', 'fps',
         'psnr_before', 'psnr_after', 'engine', 'precision'}
@@ -64,6 +64,17 @@ def test_a_folder_of_photographs_of_any_size(tmp_path, street):
     assert sizes == [(93, 141), (60, 80), (32, 32)]
     assert cv2.imread(str(out / 'before_after.png')) is not None
     assert cv2.VideoCapture(str(out / 'demo.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 3
+
+
+def test_a_photograph_that_was_cut_short_is_named(tmp_path, street):
+    """OpenCV would fill it up in grey."""
+    jpeg = cv2.imencode('.jpg', street)[1].tobytes()
+    (tmp_path / '1.jpg').write_bytes(jpeg)
+    (tmp_path / '02.jpg').write_bytes(jpeg[:len(jpeg) // 2])
+    shots = open_source(tmp_path, None).shots()
+    assert next(shots).rainy.shape == street.shape
+    with pytest.raises(DataError, match=r'02\.jpg: not a readable image'):
+        next(shots)
 
 
 @pytest.mark.parametrize('topic', ['/front/image_raw', '/rear/compressed'])

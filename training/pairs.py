@@ -19,7 +19,7 @@ TWO_FOLDERS = (('rainy', 'clean'), ('input', 'target'))
 
 
 class DataError(ValueError):
-    """Training data that cannot be used; the message names it, the reason and the way out."""
+    """Data that cannot be used; the message names it, the reason and the way out."""
 
 
 @dataclass(frozen=True)
