@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE = '/derain_demo'
 CONNECT_SECONDS = 30
 SETTLE_SECONDS = 30
+PRODUCTS = BAG, SHEET, VIDEO, REPORT = (
+    'derained_bag', 'before_after.png', 'demo.mp4', 'report.json')
 
 
 class NodeError(RuntimeError):
@@ -54,8 +56,11 @@ def play(source: Source, bag: Path) -> Flight:
         first = next(source.shots()) if source.rate else Shot(np.zeros((16, 16, 3), np.uint8))
         if not _wait(lambda: camera.connect(first), CONNECT_SECONDS, node):
             raise NodeError('the de-raining node did not start; its own messages say why')
-        _show(source, camera)
+        _show(source, camera, node)
         _wait(camera.settled, SETTLE_SECONDS, node)
+        if node.poll() is not None:
+            raise NodeError(f'the de-raining node ended after {len(camera.flight.arrived)} of '
+                            f'{source.count} frames; its own messages say why')
     finally:
         node.send_signal(signal.SIGINT)
         node.wait()
@@ -66,8 +71,8 @@ def play(source: Source, bag: Path) -> Flight:
     return camera.flight
 
 
-def _show(source: Source, camera: Camera) -> None:
-    """Publish all frames, at the source's rate or one after the other."""
+def _show(source: Source, camera: Camera, node: subprocess.Popen) -> None:
+    """Publish all frames, at the source's rate or one after the other, while the node lives."""
     start = time.monotonic()
     bar = tqdm(source.shots(), total=source.count, unit='frame', mininterval=1, desc=source.name)
     for index, shot in enumerate(bar):
@@ -75,7 +80,9 @@ def _show(source: Source, camera: Camera) -> None:
             time.sleep(max(0.0, start + index / source.rate - time.monotonic()))
         camera.publish(shot)
         if source.rate is None:
-            camera.returned.wait(SETTLE_SECONDS)
+            _wait(lambda: camera.returned.wait(1.0), SETTLE_SECONDS, node)
+        if node.poll() is not None:
+            return
 
 
 def _spin(executor: SingleThreadedExecutor) -> None:
@@ -134,11 +141,22 @@ def report(flight: Flight, scores: list[tuple[float, float]]) -> dict:
     }
 
 
+def check_apart(path: Path, out: Path) -> None:
+    """
+    Check that the demo will not replace its own input.
+
+    :raises DataError: it would.
+    """
+    path = path.resolve()
+    if {(out / name).resolve() for name in PRODUCTS} & {path, *path.parents}:
+        raise DataError(f'{path}: would be replaced by what the demo writes; move it')
+
+
 def run(source: Source, out: Path) -> dict:
     """Run the demo into a folder; what an earlier run left there is replaced."""
-    bag, out_names = out / 'bag', ('before_after.png', 'demo.mp4', 'report.json')
+    bag = out / BAG
     shutil.rmtree(bag, ignore_errors=True)
-    for name in out_names:
+    for name in (SHEET, VIDEO, REPORT):
         (out / name).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     flight = play(source, bag)
@@ -157,10 +175,10 @@ def run(source: Source, out: Path) -> dict:
             yield before, after
 
     bar = tqdm(pairs(), total=len(flight.arrived), unit='frame', mininterval=1, desc='pictures')
-    write_video(bar, source.rate or 2.0, out / 'demo.mp4')
-    write_sheet(sheet, out / 'before_after.png')
+    write_video(bar, source.rate or 2.0, out / VIDEO)
+    write_sheet(sheet, out / SHEET)
     result = report(flight, scores)
-    (out / 'report.json').write_text(json.dumps(result, indent=2) + '\n')
+    (out / REPORT).write_text(json.dumps(result, indent=2) + '\n')
     return result
 
 
@@ -170,7 +188,7 @@ def print_table(result: dict, out: Path) -> None:
     width = max(map(len, flat))
     for key, value in flat.items():
         print(f'  {key:<{width}}  {"-" if value is None else value}')
-    print(f'\nSee {out}/before_after.png, {out}/demo.mp4 and {out}/bag')
+    print(f'\nSee {out / SHEET}, {out / VIDEO} and {out / BAG}')
 
 
 def main() -> int:
@@ -183,8 +201,10 @@ def main() -> int:
     use_profile(ROOT / 'config' / 'fastdds_shm.xml')
     rclpy.init()
     try:
+        if arguments.input:
+            check_apart(arguments.input, arguments.out)
         result = run(open_source(arguments.input, arguments.topic), arguments.out)
-    except (DataError, NodeError, images.ImageError) as error:
+    except (DataError, NodeError, images.ImageError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

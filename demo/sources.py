@@ -7,14 +7,14 @@ import sys
 
 import cv2
 import numpy as np
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReaderError
 
 from derain_ros.images import ImageError
 
 # the synthesizer and the readers of images and messages that training uses
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'training'))
-from messages import IMAGE_TYPES, read_message
-from pairs import DataError, image_files, read_image
+from messages import bag_reader, IMAGE_TYPES, read_message
+from pairs import DataError, image_files, read_image, video_frames
 from rain import add_rain, Rain, streak_layer
 
 BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
@@ -61,7 +61,12 @@ def open_source(path: Path | None, topic: str | None) -> Source:
         raise DataError(f'{path}: no such file or folder')
     if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').exists():
         return bag(path, topic)
-    return folder(path) if path.is_dir() else video(path)
+    if not path.is_dir():
+        return video(path)
+    if any(file.suffix in BAG_SUFFIXES for file in path.iterdir()):
+        raise DataError(f'{path}: a recording without metadata.yaml, which was not closed; '
+                        f'write it: ros2 bag reindex {path}')
+    return folder(path)
 
 
 def clip() -> Source:
@@ -86,22 +91,21 @@ def clip() -> Source:
     return Source('bikes.mp4 under synthetic rain', dry.rate, dry.count, shots)
 
 
+def _shot(image: np.ndarray) -> Shot:
+    return Shot(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+
 def video(path: Path) -> Source:
     """Open a video file."""
+    next(video_frames(path))  # a broken one is named before a node is started
     capture = cv2.VideoCapture(str(path))
     rate, count = (capture.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
     capture.release()
     if not rate or count < 1:
-        raise DataError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
+        raise DataError(f'{path}: does not say how long it is; convert it to H.264 in MP4')
 
     def shots() -> Iterator[Shot]:
-        capture = cv2.VideoCapture(str(path))
-        while True:
-            read, frame = capture.read()
-            if not read:
-                break
-            yield Shot(frame)
-        capture.release()
+        return map(_shot, video_frames(path))
 
     return Source(path.name, rate, int(count), shots)
 
@@ -111,8 +115,7 @@ def folder(path: Path) -> Source:
     files = sorted(image_files(path), key=lambda file: (len(file.stem), file.stem))
 
     def shots() -> Iterator[Shot]:
-        for file in files:
-            yield Shot(read_image(file)[..., ::-1])
+        return map(_shot, map(read_image, files))
 
     return Source(path.name, None, len(files), shots)
 
@@ -120,7 +123,7 @@ def folder(path: Path) -> Source:
 def bag(path: Path, topic: str | None) -> Source:
     """Open one image topic of a rosbag, ROS 1 or 2, at the rate at which it was recorded."""
     try:
-        with AnyReader([path]) as reader:
+        with bag_reader([path]) as reader:
             topics = {connection.topic: reader.topics[connection.topic].msgcount
                       for connection in reader.connections if connection.msgtype in IMAGE_TYPES}
             seconds = reader.duration / 1e9
@@ -136,12 +139,11 @@ def bag(path: Path, topic: str | None) -> Source:
                         'show a longer recording')
 
     def shots() -> Iterator[Shot]:
-        with AnyReader([path]) as reader:
+        with bag_reader([path]) as reader:
             chosen = [connection for connection in reader.connections if connection.topic == topic]
             try:
                 for connection, _, data in reader.messages(chosen):
-                    pixels = read_message(reader.deserialize(data, connection.msgtype))
-                    yield Shot(pixels[..., ::-1])
+                    yield _shot(read_message(reader.deserialize(data, connection.msgtype)))
             except (AnyReaderError, ImageError) as error:
                 raise DataError(f'{path}: {topic} holds a broken message ({error}); show '
                                 'another topic or recording') from error

@@ -2,6 +2,8 @@
 import json
 import os
 from pathlib import Path
+import re
+import signal
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
 from sources import clip, DataError, open_source
+from test_training_bags import forget_definitions
 
 KEYS = {'frames_sent', 'frames_received', 'frames_replaced', 'frames_lost', 'latency_ms', 'fps',
         'psnr_before', 'psnr_after', 'engine', 'precision'}
@@ -25,14 +28,15 @@ def demo(out: Path, *arguments: object) -> subprocess.CompletedProcess:
         capture_output=True, text=True, timeout=120, env=os.environ | {'PYTHONPATH': str(ROOT)})
 
 
-def write_bag(path: Path, street: np.ndarray, frames: int = 6, broken: bool = False) -> None:
+def write_bag(path: Path, street: np.ndarray, frames: int = 6, broken: bool = False,
+              storage: StoragePlugin = StoragePlugin.MCAP) -> None:
     """Write a bag of 10 fps with one raw and one JPEG topic; broken: cut the last of each."""
     image, compressed, header, time = (TYPES.types[name] for name in (
         'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', 'std_msgs/msg/Header',
         'builtin_interfaces/msg/Time'))
     jpeg = cv2.imencode('.jpg', street)[1].ravel()
     height, width, _ = street.shape
-    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+    with Writer(path, version=9, storage_plugin=storage) as bag:
         raw = bag.add_connection('/front/image_raw', image.__msgtype__, typestore=TYPES)
         small = bag.add_connection('/rear/compressed', compressed.__msgtype__, typestore=TYPES)
         for index in range(frames):
@@ -57,7 +61,7 @@ def test_a_folder_of_photographs_of_any_size(tmp_path, street):
     assert (report['frames_sent'], report['frames_received'], report['frames_lost']) == (3, 3, 0)
     assert report['psnr_before'] is report['psnr_after'] is None
     assert 'frames_received  ' in finished.stdout
-    with AnyReader([out / 'bag']) as bag:
+    with AnyReader([out / 'derained_bag']) as bag:
         sizes = [(message.height, message.width) for message in (
             bag.deserialize(data, connection.msgtype)
             for connection, _, data in bag.messages())]
@@ -89,6 +93,55 @@ def test_a_rosbag_is_played_to_its_end(tmp_path, street, topic):
     assert set(report['latency_ms']) == {'p50', 'p95', 'p99'}
 
 
+def test_a_rosbag_of_humble_is_played(tmp_path, street):
+    write_bag(tmp_path / 'recorded', street, storage=StoragePlugin.SQLITE3)
+    forget_definitions(tmp_path / 'recorded' / 'recorded.db3')
+    shots = list(open_source(tmp_path / 'recorded', '/front/image_raw').shots())
+    assert len(shots) == 6
+    assert np.array_equal(shots[0].rainy, street[..., ::-1])
+
+
+def test_a_video_is_shown_at_its_rate(tmp_path, street):
+    writer = cv2.VideoWriter(str(tmp_path / 'drive.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10,
+                             (140, 92))
+    for _ in range(5):
+        writer.write(street[:92, :140])
+    writer.release()
+    finished = demo(tmp_path / 'out', '--input', tmp_path / 'drive.avi')
+    assert finished.returncode == 0, finished.stderr
+    report = json.loads((tmp_path / 'out' / 'report.json').read_text())
+    assert (report['frames_sent'], report['frames_lost']) == (5, 0)
+
+
+def test_the_users_own_files_are_never_replaced(tmp_path, street):
+    write_bag(tmp_path / 'derained_bag', street)
+    finished = demo(tmp_path, '--input', tmp_path / 'derained_bag', '--topic', '/front/image_raw')
+    assert finished.returncode == 2
+    assert f'error: {tmp_path / "derained_bag"}: would be replaced' in finished.stderr
+    assert (tmp_path / 'derained_bag' / 'derained_bag.mcap').exists()
+
+
+def test_a_node_that_is_killed_ends_the_demo(tmp_path, street):
+    photographs = tmp_path / 'photographs'
+    photographs.mkdir()
+    large = cv2.resize(street, (1920, 1080))
+    for number in range(200):
+        cv2.imwrite(str(photographs / f'{number}.bmp'), large) if number == 0 else (
+            photographs / f'{number}.bmp').symlink_to(photographs / '0.bmp')
+    process = subprocess.Popen(
+        [sys.executable, ROOT / 'demo' / 'demo.py', '--input', photographs, '--out',
+         tmp_path / 'out'], text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        env=os.environ | {'PYTHONPATH': str(ROOT)})
+    said = ''
+    while not re.search(r'[1-9]\d*/200', said):
+        said += process.stderr.read(1)
+    node = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()[0]
+    os.kill(int(node), signal.SIGKILL)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+    assert re.search(r'error: the de-raining node ended after \d+ of 200 frames', errors)
+
+
 @pytest.mark.parametrize('topic', ['/front/image_raw', '/rear/compressed'])
 def test_a_broken_message_in_a_rosbag_is_named(tmp_path, street, topic):
     write_bag(tmp_path / 'recorded', street, broken=True)
@@ -106,7 +159,7 @@ def test_real_rain_photographs_keep_their_colours(tmp_path):
     for file in files:
         (chosen / file.name).symlink_to(file)
     assert demo(tmp_path / 'out', '--input', chosen).returncode == 0
-    with AnyReader([tmp_path / 'out' / 'bag']) as bag:
+    with AnyReader([tmp_path / 'out' / 'derained_bag']) as bag:
         after = [bag.deserialize(data, connection.msgtype)
                  for connection, _, data in bag.messages()]
     # the demo shows names by length first: 1.jpg before 10.jpg
@@ -128,6 +181,7 @@ def test_the_clip_rains_the_same_every_time():
     (lambda path: None, 'no such file or folder'),
     (lambda path: path.mkdir(), 'holds no image'),
     (lambda path: path.write_text('not a video'), 'not a video that OpenCV can read'),
+    (lambda path: [path.mkdir(), (path / 'drive.mcap').touch()], 'ros2 bag reindex'),
     (lambda path: write_bag(path, np.zeros((16, 16, 3), np.uint8)),
      'set TOPIC to one of: /front/image_raw, /rear/compressed'),
 ])

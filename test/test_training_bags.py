@@ -1,7 +1,9 @@
 """Real rain from bags of every kind, whole and damaged."""
+import contextlib
 import os
 from pathlib import Path
 import shutil
+import sqlite3
 import subprocess
 import sys
 import warnings
@@ -15,6 +17,7 @@ from PIL import Image
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
+from test_training_checkpoints import small_disk
 from torch.utils.data import DataLoader
 from write_bag import write_bag
 
@@ -66,6 +69,21 @@ def test_every_frame_of_a_bag_can_be_had_in_any_order(kind: str, photos: Path,
         expected = np.asarray(Image.open(photos / f'{index:03}.jpg'))
         # decoders of JPEG may differ by rounding
         assert np.abs(frames[index].astype(int) - expected).max() <= 3
+
+
+def forget_definitions(database: Path) -> None:
+    """Make an SQLite bag as Humble records it: it does not say what its messages hold."""
+    with contextlib.closing(sqlite3.connect(database)) as bag:
+        bag.execute('DROP TABLE message_definitions')
+        bag.execute('UPDATE schema SET schema_version = 3')
+        bag.commit()
+
+
+def test_bags_of_humble_are_read(photos: Path, tmp_path: Path) -> None:
+    name = record('sqlite3', photos, tmp_path)
+    forget_definitions(tmp_path / KINDS['sqlite3'][2])
+
+    assert shades(BagFrames(Bag(path=name), tmp_path, smallest=64)) == SHADES
 
 
 def test_topics_and_times_are_chosen(photos: Path, tmp_path: Path) -> None:
@@ -131,6 +149,18 @@ def test_of_a_truncated_bag_the_readable_part_is_used(kind: str, photos: Path,
     with warnings.catch_warnings():
         warnings.simplefilter('error')          # the damage is reported once
         assert len(BagFrames(Bag(path=name), tmp_path, 64)) == len(read)
+
+
+def test_a_full_disk_leaves_no_half_copy_of_a_damaged_bag(photos: Path, tmp_path: Path,
+                                                          cache: Path) -> None:
+    name = record('mcap', photos, tmp_path)
+    storage = rechunked(tmp_path / KINDS['mcap'][2])
+    storage.write_bytes(storage.read_bytes()[:storage.stat().st_size * 2 // 3])
+
+    with small_disk(), pytest.raises(OSError, match='File too large'):
+        BagFrames(Bag(path=name), tmp_path, 64)
+
+    assert [path.name for path in cache.rglob('*') if path.is_file()] == []
 
 
 def rechunked(path: Path) -> Path:

@@ -91,6 +91,9 @@ def test_folder_of_plain_images_is_no_folder_of_pairs(tmp_path: Path) -> None:
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match='nowhere: no such folder'):
         read_pairs(tmp_path / 'nowhere')
+    (tmp_path / 'drive.webm').touch()
+    with pytest.raises(DataError, match=r'drive\.webm: neither a folder nor a video \(\.avi, '):
+        read_images(tmp_path / 'drive.webm')
 
 
 def test_clean_video_gives_a_frame_per_second(tmp_path: Path) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 import warnings
 
 from configuration import Bag
-from messages import IMAGE_TYPES, read_message
+from messages import bag_reader, IMAGE_TYPES, read_message
 import numpy as np
 from pairs import DataError, image_files, number, read_image
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
-from rosbags.typesys import get_typestore, Stores
 from salvage import SALVAGE, salvage
 
 from derain_ros import images
@@ -116,14 +115,9 @@ class BagFrames:
     def _open(self) -> AnyReader:
         """Give this process's own reader: a file position cannot be shared with a worker's."""
         if self._reader is None or self._owner != os.getpid():
-            self._reader, self._owner = _reader(self._files), os.getpid()
+            self._reader, self._owner = bag_reader(self._files), os.getpid()
             self._reader.open()
         return self._reader
-
-
-def _reader(files: list[Path]) -> AnyReader:
-    # bags of older ROS 2 do not say what their messages look like
-    return AnyReader(files, default_typestore=get_typestore(Stores.ROS2_HUMBLE))
 
 
 def _index(path: Path) -> tuple[list[Path], dict[str, np.ndarray]]:
@@ -174,7 +168,7 @@ def _is_whole(part: Path) -> bool:
 
 def _image_times(files: list[Path]) -> dict[str, np.ndarray]:
     times: dict[str, list[int]] = {}
-    with _reader(files) as reader:
+    with bag_reader(files) as reader:
         wanted: list[Connection] = [connection for connection in reader.connections
                                     if connection.msgtype in IMAGE_TYPES]
         if wanted:

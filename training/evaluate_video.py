@@ -20,7 +20,7 @@ import cv2
 from evaluate import derain, open_engine
 from metrics import luma
 import numpy as np
-from pairs import DataError, image_files, read_image, VIDEO_SUFFIXES
+from pairs import DataError, image_files, read_image, video_frames, VIDEO_SUFFIXES
 
 from derain_ros.engines import Engine, EngineError
 from derain_ros.graph import ModelError
@@ -34,16 +34,7 @@ def frames(path: Path) -> Iterator[np.ndarray]:
 
     :raises DataError: it is missing, empty or unreadable, or its images differ in size.
     """
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        yield from _equal_images(path)
-        return
-    capture, count = cv2.VideoCapture(str(path)), 0
-    while (grabbed := capture.read())[0]:
-        count += 1
-        yield cv2.cvtColor(grabbed[1], cv2.COLOR_BGR2RGB)
-    capture.release()
-    if not count:
-        raise DataError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
+    return (video_frames if path.suffix.lower() in VIDEO_SUFFIXES else _equal_images)(path)
 
 
 def _equal_images(folder: Path) -> Iterator[np.ndarray]:

@@ -1,10 +1,20 @@
-"""The pictures in a bag's messages, raw or compressed; without PyTorch, for the demo too."""
+"""Bags and the pictures in their messages, raw or compressed; no PyTorch: for the demo too."""
+from collections.abc import Sequence
+from pathlib import Path
+
 import cv2
 import numpy as np
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import get_typestore, Stores
 
 from derain_ros import images
 
 IMAGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
+
+
+def bag_reader(files: Sequence[Path]) -> AnyReader:
+    """Read the files of a bag, or its folder; those of Humble do not say what messages hold."""
+    return AnyReader(files, default_typestore=get_typestore(Stores.ROS2_HUMBLE))
 
 
 def read_message(message: object) -> np.ndarray:

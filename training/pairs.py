@@ -5,6 +5,7 @@ Rainy/clean image pairs from folders, in the layouts that the public sets come i
 ``norain-N``; the same two names in one folder; or, as Rain800 has it, side-by-side images with
 the clean one on the left. All images are read, whole, before anything else happens.
 """
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 import re
@@ -56,10 +57,14 @@ def image_files(folder: Path) -> list[Path]:
     """
     List the image files of a folder, by name.
 
-    :raises DataError: the folder is missing or holds no image.
+    :raises DataError: the folder is missing, or a file, or holds no image.
     """
+    if folder.is_file():
+        raise DataError(f'{folder}: neither a folder nor a video '
+                        f'({", ".join(sorted(VIDEO_SUFFIXES))}); convert it to MP4')
     if not folder.is_dir():
-        raise DataError(f'{folder}: no such folder; check the path, which is relative to --data')
+        raise DataError(f'{folder}: no such folder; check the path, which in an experiment is '
+                        'relative to --data')
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not files:
         raise DataError(f'{folder}: holds no image ({", ".join(sorted(IMAGE_SUFFIXES))})')
@@ -74,18 +79,27 @@ def read_images(path: Path) -> list[np.ndarray]:
     """
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         return [read_image(file) for file in image_files(path)]
-    capture = cv2.VideoCapture(str(path))
     # frames of one second are too much alike to be worth their memory
-    every = max(1, round(capture.get(cv2.CAP_PROP_FPS)))
-    frames, index = [], 0
-    while capture.grab():
-        if index % every == 0:
-            frames.append(cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB))
-        index += 1
-    capture.release()
-    if not frames:
+    return list(video_frames(path, seconds=1.0))
+
+
+def video_frames(path: Path, seconds: float = 0.0) -> Iterator[np.ndarray]:
+    """
+    Read a video, one frame in so many seconds, or every frame, as uint8 RGB [H, W, 3].
+
+    :raises DataError: there is no frame that can be decoded.
+    """
+    capture, index = cv2.VideoCapture(str(path)), 0
+    every = max(1, round(seconds * capture.get(cv2.CAP_PROP_FPS)))
+    try:
+        while capture.grab():
+            if index % every == 0:
+                yield cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB)
+            index += 1
+    finally:
+        capture.release()
+    if index == 0:
         raise DataError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
-    return frames
 
 
 def number(path: Path) -> int | None:

@@ -23,8 +23,11 @@ def salvage(path: Path, folder: Path) -> Path:
     :returns: the copy; it may hold nothing.
     """
     copy, draft = folder / path.name, folder / f'{os.getpid()}_{path.name}'
-    SALVAGE[path.suffix](path, draft)
-    os.replace(draft, copy)
+    try:
+        SALVAGE[path.suffix](path, draft)
+        os.replace(draft, copy)
+    finally:
+        draft.unlink(missing_ok=True)
     return copy
 
 

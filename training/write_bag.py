@@ -6,7 +6,6 @@ Write a bag of compressed images from a folder of images or a video, to try trai
 """
 import argparse
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 import shutil
 import sys
@@ -15,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 import numpy as np
-from pairs import DataError, image_files, read_image, VIDEO_SUFFIXES
+from pairs import DataError, image_files, read_image, video_frames, VIDEO_SUFFIXES
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Ros2Writer
@@ -32,15 +31,18 @@ def jpegs(source: Path) -> Iterator[np.ndarray]:
     :raises DataError: there is nothing to read, or it is broken.
     """
     if source.suffix.lower() in VIDEO_SUFFIXES:
-        capture = cv2.VideoCapture(str(source))
-        while (shot := capture.read())[0]:
-            yield cv2.imencode('.jpg', shot[1])[1].ravel()
+        for frame in video_frames(source):
+            yield _jpeg(frame)
         return
     for path in image_files(source):
         if path.suffix.lower() in {'.jpg', '.jpeg'}:
             yield np.fromfile(path, np.uint8)
         else:
-            yield cv2.imencode('.jpg', read_image(path)[..., ::-1])[1].ravel()
+            yield _jpeg(read_image(path))
+
+
+def _jpeg(image: np.ndarray) -> np.ndarray:
+    return cv2.imencode('.jpg', image[..., ::-1])[1].ravel()
 
 
 def write_bag(source: Path, bag: Path, *, topic: str, rate: float, storage: str) -> int:
@@ -60,16 +62,12 @@ def write_bag(source: Path, bag: Path, *, topic: str, rate: float, storage: str)
     types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
     plugin = StoragePlugin[storage.upper()]
     serialize = types.serialize_ros1 if ros1 else types.serialize_cdr
-    images = jpegs(source)
-    first = next(images, None)
-    if first is None:
-        raise DataError(f'{source}: not a video that OpenCV can read; convert it to H.264 in MP4')
     count = 0
     try:
         with (Ros1Writer(bag) if ros1
               else Ros2Writer(bag, version=9, storage_plugin=plugin)) as writer:
             connection = writer.add_connection(topic, KIND, typestore=types)
-            for count, data in enumerate(chain([first], images), start=1):
+            for count, data in enumerate(jpegs(source), start=1):
                 moment = round((count - 1) / rate * 1e9)
                 message = _message(types, data, moment, ros1)
                 writer.write(connection, moment, serialize(message, KIND))
