@@ -186,7 +186,10 @@ def _build_with_bar(model: str, **options: Any) -> None:
 
 
 def _size(text: str) -> tuple[int, int]:
-    width, height = (int(number) for number in text.split('x'))
+    try:
+        width, height = (int(number) for number in text.split('x'))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT") from error
     return width, height
 
 
@@ -204,7 +207,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--prune', action='store_true', help='remove from the cache what this '
                         'TensorRT and GPU cannot run, and what is damaged')
     arguments = parser.parse_args()
-    if not (arguments.list or arguments.prune or (arguments.model and arguments.size)):
+    build = arguments.model, arguments.size
+    if None in build and (any(build) or not (arguments.list or arguments.prune)):
         parser.error('give a model and --size, or --list, or --prune')
     return arguments
 

@@ -25,7 +25,7 @@ def model_path(model: str) -> Path:
     :raises ModelError: there is no such model.
     """
     released = MODELS / f'{model}.onnx'
-    path = released if released.is_file() else Path(model)
+    path = released if released.is_file() else Path(model).expanduser()
     if not path.is_file():
         names = ', '.join(sorted(file.stem for file in MODELS.glob('*.onnx')))
         raise ModelError(f"model '{model}': neither a released name ({names}) nor an ONNX file")

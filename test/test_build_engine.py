@@ -146,7 +146,9 @@ def test_the_command_builds_lists_and_prunes(tmp_path):
 @pytest.mark.parametrize('arguments, reason', [
     (['fats', '--size', '64x48'], "error: model 'fats': neither a released name"),
     (['fast'], 'give a model and --size'),
-    (['fast', '--size', '64'], 'argument --size'),
+    (['fast', '--list'], 'give a model and --size'),
+    (['--size', '64x48', '--prune'], 'give a model and --size'),
+    (['fast', '--size', '64'], "argument --size: '64' is not WIDTHxHEIGHT"),
     (['fast', '--size', '8x8'], 'error: a batch of 1 frames of 8x8'),
     (['fast', '--size', '64x48', '--batch', '0'], 'error: a batch of 0 frames'),
 ])

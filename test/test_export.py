@@ -185,15 +185,16 @@ def test_wrong_arrays_are_refused(frames, out, reason):
         OpenVinoEngine('fast').infer(frames, out, 'rgb')
 
 
-def test_an_unknown_engine_or_model_is_named_with_the_known_ones(tmp_path):
+def test_an_unknown_engine_or_model_is_named_with_the_known_ones(tmp_path, monkeypatch):
     with pytest.raises(EngineError, match=r"engine 'onnx' is unknown; known are auto"):
         create_engine('onnx', 'fast')
     with pytest.raises(ModelError, match=r"model 'fats': neither a released name \(.*fast"):
         create_engine('auto', 'fats')
+    monkeypatch.setenv('HOME', str(tmp_path))
     broken = tmp_path / 'broken.onnx'
     broken.write_bytes(Path(model_path('fast')).read_bytes()[:5000])
     with pytest.raises(ModelError, match='not an ONNX file'):
-        create_engine('auto', str(broken))
+        create_engine('auto', '~/broken.onnx')
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path):

@@ -165,8 +165,8 @@ class EngineCache:
             stems = {entry.path.stem for entry in self.entries()
                      if isinstance(entry, Entry) and keep(entry.key)}
             removed = [path for path in sorted(self.directory.iterdir())
-                       if path.suffix in ('.engine', '.json', '.partial')
-                       and path.stem not in stems]
+                       if path.suffix == '.partial'
+                       or (path.suffix in ('.engine', '.json') and path.stem not in stems)]
             for path in removed:
                 path.unlink()
         return removed
