@@ -153,8 +153,12 @@ class DerainNode(LifecycleNode):
             return self._problems.pop()
         if self._engine.problem or self._silent < SILENT_REPORTS:
             return self._engine.problem
-        return (f'no image on {self._subscription.topic_name} for '
-                f'{self._silent * DIAGNOSTICS_PERIOD:.0f} s: is a camera publishing there?')
+        topic = self._subscription.topic_name
+        kinds = {publisher.topic_type for publisher in self.get_publishers_info_by_topic(topic)}
+        others = ', '.join(sorted(kinds - {'sensor_msgs/msg/Image'}))
+        return (f'no image on {topic} for {self._silent * DIAGNOSTICS_PERIOD:.0f} s: '
+                + (f'{others} is published there, and sensor_msgs/msg/Image is needed'
+                   if others else 'is a camera publishing there?'))
 
     def _report(self) -> None:
         counts, latencies = self._pipeline.counts, list(self._latencies)

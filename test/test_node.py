@@ -21,7 +21,7 @@ import rclpy
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 import yaml
 
 from derain_ros.engines import EngineError
@@ -354,6 +354,17 @@ def test_a_silent_camera_is_a_warning_until_it_speaks(stack, start):
                                    'is a camera publishing there?')
     stack.connect()
     stack.until(lambda: stack.statuses[-1].message == 'de-raining')
+
+
+def test_a_camera_that_publishes_something_else_is_named(stack, start):
+    start()
+    topic = f'{stack.get_namespace()}/image_raw'
+    stack.destroy_publisher(stack.camera)
+    stack.create_publisher(CompressedImage, topic, qos_profile_sensor_data)
+    stack.until(lambda: any('no image on' in message for message in stack.warnings()))
+    assert stack.warnings()[0] == (
+        f'no image on {topic} for 3 s: sensor_msgs/msg/CompressedImage is published there, and '
+        'sensor_msgs/msg/Image is needed')
 
 
 BROKEN_GPU = """
