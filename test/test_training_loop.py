@@ -22,6 +22,7 @@ from train import RunError, train
 import yaml
 
 from derain_ros.export import load_network
+from derain_ros.graph import MODELS
 
 SCRIPT = Path(__file__).resolve().parents[1] / 'training' / 'train.py'
 EXPERIMENT = {
@@ -229,6 +230,22 @@ def test_run_is_not_overwritten_nor_mixed_with_another(data: Path, config: Confi
     other = read_config(experiment(tmp_path, learning_rate=1.0, crop=24))
     with pytest.raises(RunError, match='experiment with another crop, learning_rate; undo that'):
         train(other, data, tmp_path / 'out', resume=True)
+
+
+def test_resuming_does_not_need_what_the_run_started_from(data: Path, tmp_path: Path) -> None:
+    first = tmp_path / 'first.safetensors'
+    first.write_bytes((MODELS / 'fast.safetensors').read_bytes())
+    train(read_config(experiment(tmp_path, start=str(first), steps=3)), data, tmp_path / 'out',
+          resume=False)
+    first.unlink()
+
+    train(read_config(experiment(tmp_path, start=str(first), steps=6)), data, tmp_path / 'out',
+          resume=True)
+
+    assert torch.load(tmp_path / 'out' / 'checkpoint.pt')['step'] == 6
+    with pytest.raises(RunError, match=r'start: .*first\.safetensors'):
+        train(read_config(experiment(tmp_path, start=str(first))), data, tmp_path / 'new',
+              resume=False)
 
 
 def test_training_goes_on_while_the_disk_is_full(data: Path, config: Config, tmp_path: Path,

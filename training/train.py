@@ -66,18 +66,22 @@ class Branches(nn.Module):
 class Run:
     """One experiment on its way: all that a checkpoint holds."""
 
-    def __init__(self, config: Config, device: torch.device) -> None:
+    def __init__(self, config: Config, device: torch.device,
+                 checkpoint: Path | None = None) -> None:
         """
-        Start at step 0, with weights that depend on the seed alone, or those to start from.
+        Start at step 0, with weights that depend on the seed alone or those to start from.
 
-        :raises RunError: these are missing, or of another shape.
+        :param checkpoint: go on from it instead.
+        :raises RunError: the weights are missing or of another shape, or the checkpoint is of
+            another experiment.
         """
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
         self.precision = usable(config.precision, device)
         self.step, self.best = 0, -math.inf
         self.skipped, self.skipped_in_a_row = 0, 0
-        self.network = start_network(config).to(device, memory_format=torch.channels_last)
+        network = start_network(config) if checkpoint is None else DerainNetwork(config.shape)
+        self.network = network.to(device, memory_format=torch.channels_last)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         self.optimizers = make_optimizers(config, self.network)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == 'fp16')
@@ -85,6 +89,8 @@ class Run:
         if torch.distributed.is_initialized():
             self.branches = DistributedDataParallel(
                 self.branches, device_ids=[device.index] if device.type == 'cuda' else None)
+        if checkpoint is not None:
+            self._resume(checkpoint)
 
     @property
     def _parts(self) -> dict[str, object]:
@@ -157,12 +163,7 @@ class Run:
                      for name, tensor in self.average.module.state_dict().items()},
                     {'shape': self.config.shape.to_json()})
 
-    def resume(self, checkpoint: Path) -> None:
-        """
-        Go on from a checkpoint.
-
-        :raises RunError: it is of another experiment.
-        """
+    def _resume(self, checkpoint: Path) -> None:
         state = torch.load(checkpoint, map_location=self.device, weights_only=True)
         changed = [name for name, value in asdict(self.config).items()
                    if name not in FREE and state['config'].get(name) != value]
@@ -183,13 +184,11 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
     :raises DataError, RunError, OSError: bad data; no start or end; the last file not written.
     """
     device, rank, processes = join_processes()
-    data = read_data(config, root)
-    run = Run(config, device)
     checkpoint = out / 'checkpoint.pt'
-    if checkpoint.exists():
-        if not resume:
-            raise RunError(f'{out}: holds a run; --resume it, or train into another --out')
-        run.resume(checkpoint)
+    if checkpoint.exists() and not resume:
+        raise RunError(f'{out}: holds a run; --resume it, or train into another --out')
+    data = read_data(config, root)
+    run = Run(config, device, checkpoint if checkpoint.exists() else None)
     out.mkdir(parents=True, exist_ok=True)
     if rank == 0 and run.precision != config.precision:
         print(f'{config.precision}: this CPU has no instructions for it; '
