@@ -113,7 +113,8 @@ class Camera(Node):
 
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.startswith(self.get_namespace() + '/'):
+            # without values the node is not at work, and says why in its own messages
+            if status.values and status.name.startswith(self.get_namespace() + '/'):
                 values = {value.key: value.value for value in status.values}
                 self.flight.engine, self.flight.precision = values['engine'], values['precision']
                 self.flight.counts = {key: int(values[key]) for key in ('received', *FATES)}

@@ -2,10 +2,12 @@
 from collections import deque
 import statistics
 import sys
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -14,12 +16,14 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
 from derain_ros.engines import create_engine, Engine
-from derain_ros.pipeline import Pipeline, Result
+from derain_ros.pipeline import Counts, Pipeline, Result
 
 DIAGNOSTICS_PERIOD = 1.0
 LOG_PERIOD = 5.0
 # reports without an image after which a camera is said to be silent
 SILENT_REPORTS = 3
+# reports with an image in work and none finished after which the engine is said to be stuck
+STUCK_REPORTS = 2
 
 
 class DerainNode(LifecycleNode):
@@ -44,7 +48,12 @@ class DerainNode(LifecycleNode):
         self._latencies: deque[float] = deque(maxlen=1000)
         # the worker writes, a report takes
         self._problems: deque[str] = deque(maxlen=1)
+        self._failure = ''
         self._declare_parameters()
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        # a system clock that is set back would silence reports and log for as long
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._report, clock=self._steady)
 
     def _declare_parameters(self) -> None:
         def declare(name: str, default: object, description: str,
@@ -76,9 +85,9 @@ class DerainNode(LifecycleNode):
                 Image, 'image_derained', QoSProfile(depth=5),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies())
         except Exception as error:  # rclpy says nothing of what a transition raises
-            self.get_logger().error(f'not configured: {error}')
-            return TransitionCallbackReturn.FAILURE
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+            self._engine = None
+            return self._fail(f'not configured: {error}')
+        self._failure = ''
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -89,11 +98,11 @@ class DerainNode(LifecycleNode):
                 qos_overriding_options=QoSOverridingOptions.with_default_policies())
         except Exception as error:  # rclpy says nothing of what a transition raises
             pipeline.close()
-            self.get_logger().error(f'not activated: {error}')
-            return TransitionCallbackReturn.FAILURE
+            return self._fail(f'not activated: {error}')
+        self._failure = ''
         self._pipeline = pipeline
-        self._received = self._silent = 0
-        self._timer = self.create_timer(DIAGNOSTICS_PERIOD, self._report)
+        self._last, self._reported = Counts(), time.monotonic()
+        self._silent = self._stuck = 0
         self.get_logger().info(
             f'de-raining {self._subscription.topic_name} into {self._images.topic_name} '
             f'with {self._engine.name} ({self._engine.precision})')
@@ -105,13 +114,28 @@ class DerainNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.destroy_lifecycle_publisher(self._images)
-        self.destroy_publisher(self._diagnostics)
         self._engine = None
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
+        self._engine = None
         return TransitionCallbackReturn.SUCCESS
+
+    def _LifecycleNodeMixin__change_state(  # noqa: N802  rclpy's own, which calls it by this name
+            self, transition_id: int) -> TransitionCallbackReturn:
+        """Refuse a transition out of order, for which rclpy of Humble and Jazzy ends the node."""
+        try:
+            return super()._LifecycleNodeMixin__change_state(transition_id)
+        except RuntimeError as error:  # https://github.com/ros2/rclpy/issues/1209
+            self.get_logger().error(f'transition refused: {error}')
+            return TransitionCallbackReturn.ERROR
+
+    def _fail(self, failure: str) -> TransitionCallbackReturn:
+        """Say why a transition failed, in the log and in every report until one succeeds."""
+        self._failure = failure
+        self.get_logger().error(failure)
+        return TransitionCallbackReturn.FAILURE
 
     def destroy_node(self) -> None:
         """Stop the worker thread, then destroy the node."""
@@ -121,9 +145,9 @@ class DerainNode(LifecycleNode):
     def _stop(self) -> None:
         if self._pipeline is not None:
             self.destroy_subscription(self._subscription)
-            self.destroy_timer(self._timer)
             self._pipeline.close()
-            self._pipeline = None
+            # the subscription's callback is the pipeline's, and that holds the engine
+            self._pipeline = self._subscription = None
 
     def _deliver(self, result: Result) -> None:
         """Publish a result; called on the pipeline's thread."""
@@ -143,14 +167,20 @@ class DerainNode(LifecycleNode):
     def _warn(self, problem: str) -> None:
         """Say it in the log, and in the next report."""
         self._problems.append(problem)
-        self.get_logger().error(problem, throttle_duration_sec=LOG_PERIOD)
+        self.get_logger().error(problem, throttle_duration_sec=LOG_PERIOD,
+                                throttle_time_source_type=self._steady)
 
-    def _problem(self, received: int) -> str:
+    def _problem(self, counts: Counts) -> str:
         """Say what is wrong, most urgent first; nothing where all is well."""
-        self._silent = 0 if received > self._received else self._silent + 1
-        self._received = received
+        self._silent = 0 if counts.received > self._last.received else self._silent + 1
+        in_work = counts.received > counts.finished + counts.replaced
+        self._stuck = (self._stuck + 1 if in_work and counts.finished == self._last.finished
+                       else 0)
         if self._problems:
             return self._problems.pop()
+        if self._stuck >= STUCK_REPORTS:
+            return (f'{self._engine.name} has been at work on an image for '
+                    f'{self._stuck * DIAGNOSTICS_PERIOD:.0f} s')
         if self._engine.problem or self._silent < SILENT_REPORTS:
             return self._engine.problem
         topic = self._subscription.topic_name
@@ -161,19 +191,32 @@ class DerainNode(LifecycleNode):
                    if others else 'is a camera publishing there?'))
 
     def _report(self) -> None:
-        counts, latencies = self._pipeline.counts, list(self._latencies)
+        if self._pipeline is not None:
+            counts = self._pipeline.counts
+            problem, values = self._problem(counts), self._values(counts)
+            self._last = counts
+            self._publish_status(DiagnosticStatus.WARN if problem else DiagnosticStatus.OK,
+                                 problem or 'de-raining', values)
+        elif self._failure:
+            self._publish_status(DiagnosticStatus.ERROR, self._failure, {})
+
+    def _values(self, counts: Counts) -> dict[str, object]:
+        latencies, now = list(self._latencies), time.monotonic()
         self._latencies.clear()
-        problem = self._problem(counts.received)
+        rate = (counts.derained - self._last.derained) / (now - self._reported)
+        self._reported = now
         values = {'engine': self._engine.name, 'precision': self._engine.precision,
-                  **vars(counts)}
+                  **vars(counts), 'derained_per_second': f'{rate:.1f}'}
         if latencies:
             values |= {'latency_ms_median': f'{statistics.median(latencies) * 1e3:.1f}',
                        'latency_ms_max': f'{max(latencies) * 1e3:.1f}'}
+        return values
+
+    def _publish_status(self, level: bytes, message: str, values: dict[str, object]) -> None:
         status = DiagnosticStatus(
-            level=DiagnosticStatus.WARN if problem else DiagnosticStatus.OK,
+            level=level, message=message,
             name=f'{self.get_fully_qualified_name()}: de-raining',
-            hardware_id=self._subscription.topic_name,
-            message=problem or 'de-raining',
+            hardware_id=self.resolve_topic_name('image_raw'),
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()

@@ -26,6 +26,11 @@ class Counts:
     passed_through: int = 0
     dropped: int = 0
 
+    @property
+    def finished(self) -> int:
+        """Images that were taken up and are done with."""
+        return self.derained + self.passed_through + self.dropped
+
 
 @dataclass(frozen=True)
 class Result:
@@ -106,6 +111,7 @@ class Pipeline:
                 if not images.is_consistent(message):
                     published = None
             self._finish(published, error, received)
+            error = None  # its traceback holds this frame, and with it the engine
 
     def _derain(self, message: 'Image', received: float) -> 'Image':
         frame = images.read(message)

@@ -6,7 +6,7 @@ Start the de-raining node beside a camera.
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -30,22 +30,25 @@ def derain_node(context: LaunchContext) -> list[Node]:
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     beside = values['topic'].rpartition('/')
     output = values['output'] or ''.join(beside[:2]) + 'image_derained'
+    config = Path(values['config']).expanduser()
+    if not config.is_file():  # launch_ros would only warn, and the car drive on the defaults
+        raise FileNotFoundError(f"config '{config}': no such file; name a parameter file")
+    variable = profile_variable()
     given = {name: values[name] for name in ('engine', 'model') if values[name]}
     return [Node(
         package='derain_ros', executable='derain_node', name='derain',
         namespace=values['namespace'],
-        parameters=[values['config'], given],
+        parameters=[str(config), given],
+        # of this node alone; a profile that is already set is the user's own choice
+        additional_env={variable: EnvironmentVariable(
+            variable, default_value=str(CONFIG / 'fastdds_shm.xml'))},
         remappings=[('image_raw', values['topic']), ('image_derained', output)],
         arguments=['--ros-args', '--log-level', values['log_level']],
         output='both')]
 
 
 def generate_launch_description() -> LaunchDescription:
-    # a profile that is already set is the user's own choice
-    variable = profile_variable()
-    profile = SetEnvironmentVariable(variable, EnvironmentVariable(
-        variable, default_value=str(CONFIG / 'fastdds_shm.xml')))
     return LaunchDescription([
         *(DeclareLaunchArgument(name, default_value=default, description=description)
           for name, (default, description) in ARGUMENTS.items()),
-        profile, OpaqueFunction(function=derain_node)])
+        OpaqueFunction(function=derain_node)])

@@ -201,6 +201,14 @@ def test_a_late_frame_now_and_then_changes_nothing(car):
         assert car.drive() == 2
 
 
+def test_what_holds_a_gpu_is_closed_when_nobody_needs_it_any_more(car):
+    tensorrt = Painter('tensorrt', 2)
+    car.builds.put(tensorrt)
+    car.drive_until(2)
+    car.engine = None
+    assert tensorrt.closed.wait(10)
+
+
 def test_if_the_cpu_fails_too_the_caller_knows(car):
     car.cpu.error = EngineError('out of memory')
     with pytest.raises(EngineError, match='out of memory'):

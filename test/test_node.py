@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 
 from conftest import ROOT
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -26,6 +27,7 @@ import yaml
 
 from derain_ros.engines import EngineError
 from derain_ros.engines.cuda import first_gpu
+from derain_ros.node import DerainNode
 from derain_ros.transport import use_profile
 
 PATIENCE = 20
@@ -225,6 +227,8 @@ def test_diagnostics_account_for_every_image(stack, start):
     assert values['engine'] == 'openvino'
     assert values['precision'] in ('bf16', 'f32')
     assert 0 < float(values['latency_ms_median']) <= float(values['latency_ms_max'])
+    assert any(float(value.value) > 0 for status in stack.statuses for value in status.values
+               if value.key == 'derained_per_second')
 
 
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])
@@ -267,6 +271,50 @@ def test_topics_are_remapped(stack, start):
         return bool(came)
 
     stack.until(arrived)
+    stack.until(lambda: stack.statuses)
+    assert stack.statuses[-1].hardware_id == f'{stack.get_namespace()}/front/image'
+
+
+def test_a_transition_out_of_order_is_refused_and_the_node_lives_on(stack, start):
+    start()
+    stack.connect()
+    assert not stack.transition(Transition.TRANSITION_CONFIGURE), 'it is active'
+    assert stack.state() == State.PRIMARY_STATE_ACTIVE
+    stack.send(image())
+
+
+def test_reports_come_though_simulated_time_stands_still(stack, start):
+    start('-p', 'use_sim_time:=true')
+    stack.until(lambda: len(stack.statuses) > 1)
+
+
+class Copy:
+    """An engine that changes nothing."""
+
+    name, precision, problem = 'copy', 'u8', ''
+
+    def infer(self, frames, out, order, timeout=None) -> None:
+        out[:] = frames
+
+
+@pytest.mark.parametrize('transitions', [
+    ('trigger_deactivate', 'trigger_cleanup'), ('trigger_shutdown',)])
+def test_a_node_that_is_not_needed_lets_go_of_the_engine(monkeypatch, transitions):
+    held = weakref.WeakSet()
+
+    def create(*_: object) -> Copy:
+        engine = Copy()
+        held.add(engine)
+        return engine
+
+    monkeypatch.setattr('derain_ros.node.create_engine', create)
+    node = DerainNode()
+    node.start()
+    assert len(held) == 1
+    for transition in transitions:
+        getattr(node, transition)()
+    assert len(held) == 0
+    node.destroy_node()
 
 
 def test_a_lifecycle_manager_is_in_charge_where_autostart_is_off(stack, start):
@@ -288,7 +336,11 @@ def test_a_lifecycle_manager_is_in_charge_where_autostart_is_off(stack, start):
 def test_a_wrong_model_is_named_and_can_be_corrected(stack, start):
     process = start('-p', 'model:=fats')
     assert stack.state() == State.PRIMARY_STATE_UNCONFIGURED
-    assert "not configured: model 'fats': neither a released name" in process.log.read_text()
+    reason = "not configured: model 'fats': neither a released name"
+    assert reason in process.log.read_text()
+    stack.until(lambda: stack.statuses)
+    assert stack.statuses[-1].level == DiagnosticStatus.ERROR
+    assert stack.statuses[-1].message.startswith(reason)
     parameter = Parameter('model', value='fast').to_parameter_msg()
     stack.call(SetParameters, 'set_parameters', SetParameters.Request(parameters=[parameter]))
     assert stack.transition(Transition.TRANSITION_CONFIGURE)
@@ -388,6 +440,30 @@ def test_a_gpu_that_fails_is_a_warning_and_images_are_derained_all_the_same(stac
     stack.until(lambda: stack.statuses[-1].level == DiagnosticStatus.WARN)
     assert stack.statuses[-1].message == (
         'on openvino, TensorRT again in 10 s: the GPU has fallen off the bus')
+
+
+HANGING = """
+import time
+from test_node import Copy
+from derain_ros.node import main
+
+class Hanging(Copy):
+    def infer(self, frames, out, order, timeout=None):
+        time.sleep(60)
+
+main(Hanging())
+"""
+
+
+def test_an_engine_that_hangs_is_a_warning(stack, start, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', f'{ROOT / "test"}:{ROOT}')
+    start(program=('-c', HANGING))
+
+    def warned() -> bool:
+        stack.camera.publish(image())
+        return 'copy has been at work on an image for 2 s' in stack.warnings()
+
+    stack.until(warned)
 
 
 @pytest.mark.parametrize('engine, text', [

@@ -114,6 +114,15 @@ def test_ros2_launch_brings_the_node_to_active(run, arguments, topics):
         f'de-raining {topics} with openvino')
 
 
+def test_a_parameter_file_that_is_not_there_is_named(environment):
+    pytest.importorskip('launch_ros', reason='launch_ros is not installed: it has no wheel')
+    launch = subprocess.run(
+        ['ros2', 'launch', 'derain_ros', 'derain.launch.py', 'config:=nowhere.yaml'],
+        env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    assert launch.returncode != 0
+    assert "config 'nowhere.yaml': no such file" in launch.stdout + launch.stderr
+
+
 def test_package_xml_and_setup_py_agree():
     package = ElementTree.parse(ROOT / 'package.xml').getroot()
     setup = (ROOT / 'setup.py').read_text()

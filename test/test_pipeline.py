@@ -1,6 +1,8 @@
 """The pipeline: newest first, nothing withheld, nothing invented. Real messages, no ROS node."""
 from array import array
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -188,6 +190,25 @@ def test_closing_waits_for_the_image_in_work_and_forgets_the_waiting_one(
     threading.Timer(0.05, engine.go_on.release).start()
     pipeline.close()
     assert [pixels[0] for _, pixels in recorder.results] == [254]
+
+
+def test_a_closed_pipeline_lets_go_of_an_engine_that_failed_last():
+    class Failing(Inverter):
+        def infer(self, frames, out, order, timeout=None):
+            raise EngineError('out of memory')
+
+    engine, failed = Failing(), threading.Event()
+    held = weakref.ref(engine)
+    pipeline = Pipeline(engine, Image(), lambda result: failed.set(), deadline=1.0)
+    gc.disable()  # else it may help
+    try:
+        pipeline.submit(image())
+        assert failed.wait(PATIENCE)
+        pipeline.close()
+        del pipeline, engine
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_the_output_message_is_reused_across_sizes_and_encodings(pipeline, recorder):

@@ -49,6 +49,12 @@ class Accelerator:
     used_at: float = float('-inf')
     problem: str = ''
 
+    def dispose(self, wanted: SimpleQueue) -> None:
+        """Have the engine closed in the background, because a GPU that hangs lets nobody go."""
+        if self.engine is not None:
+            wanted.put(self.engine)
+            self.engine = None
+
 
 class AutoEngine:
     """
@@ -76,7 +82,8 @@ class AutoEngine:
         self._obtained: SimpleQueue = SimpleQueue()
         threading.Thread(target=_work, args=(obtain, self._wanted, self._obtained),
                          name='tensorrt', daemon=True).start()
-        weakref.finalize(self, self._wanted.put, None)
+        # the end of the process closes none, as it waits for no GPU
+        weakref.finalize(self, _end, self._accelerators, self._wanted).atexit = False
 
     @property
     def name(self) -> str:
@@ -126,7 +133,7 @@ class AutoEngine:
         self._accelerators.move_to_end(key)
         accelerator.used_at = self._clock()
         if len(self._accelerators) > KEPT:
-            self._dispose(self._accelerators.popitem(last=False)[1])
+            self._accelerators.popitem(last=False)[1].dispose(self._wanted)
         if (accelerator.engine is None and not accelerator.awaited
                 and self._clock() >= accelerator.retry_at):
             accelerator.awaited = True
@@ -154,18 +161,18 @@ class AutoEngine:
 
     def _give_up(self, accelerator: Accelerator, error: Exception) -> None:
         pause = min(FIRST_BACKOFF * 2 ** min(accelerator.failures, DOUBLINGS), LONGEST_BACKOFF)
-        self._dispose(accelerator)
+        accelerator.dispose(self._wanted)
         accelerator.misses = 0
         accelerator.failures += 1
         accelerator.retry_at = self._clock() + pause
         accelerator.problem = f'on {self._cpu.name}, TensorRT again in {pause:.0f} s: {error}'
         self._log.warning(accelerator.problem)
 
-    def _dispose(self, accelerator: Accelerator) -> None:
-        """Have the engine closed in the background, because a GPU that hangs lets nobody go."""
-        if accelerator.engine is not None:
-            self._wanted.put(accelerator.engine)
-            accelerator.engine = None
+
+def _end(accelerators: dict[tuple[Size, Order], Accelerator], wanted: SimpleQueue) -> None:
+    for accelerator in accelerators.values():
+        accelerator.dispose(wanted)
+    wanted.put(None)
 
 
 def _work(obtain: Callable[[Size, Order], ClosableEngine], wanted: SimpleQueue,
