@@ -114,12 +114,12 @@ class DerainNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.destroy_lifecycle_publisher(self._images)
-        self._engine = None
+        self._engine, self._failure = None, ''
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
-        self._engine = None
+        self._engine, self._failure = None, ''
         return TransitionCallbackReturn.SUCCESS
 
     def _LifecycleNodeMixin__change_state(  # noqa: N802  rclpy's own, which calls it by this name
