@@ -53,7 +53,7 @@ class DerainNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # a system clock that is set back would silence reports and log for as long
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(DIAGNOSTICS_PERIOD, self._report, clock=self._steady)
+        self._timer = self.create_timer(DIAGNOSTICS_PERIOD, self._report, clock=self._steady)
 
     def _declare_parameters(self) -> None:
         def declare(name: str, default: object, description: str,
@@ -103,6 +103,7 @@ class DerainNode(LifecycleNode):
         self._pipeline = pipeline
         self._last, self._reported = Counts(), time.monotonic()
         self._silent = self._stuck = 0
+        self._timer.reset()
         self.get_logger().info(
             f'de-raining {self._subscription.topic_name} into {self._images.topic_name} '
             f'with {self._engine.name} ({self._engine.precision})')
