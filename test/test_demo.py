@@ -125,9 +125,9 @@ def test_a_node_that_is_killed_ends_the_demo(tmp_path, street):
     photographs = tmp_path / 'photographs'
     photographs.mkdir()
     large = cv2.resize(street, (1920, 1080))
-    for number in range(200):
-        cv2.imwrite(str(photographs / f'{number}.bmp'), large) if number == 0 else (
-            photographs / f'{number}.bmp').symlink_to(photographs / '0.bmp')
+    cv2.imwrite(str(photographs / '0.bmp'), large)
+    for number in range(1, 200):
+        (photographs / f'{number}.bmp').symlink_to(photographs / '0.bmp')
     process = subprocess.Popen(
         [sys.executable, ROOT / 'demo' / 'demo.py', '--input', photographs, '--out',
          tmp_path / 'out'], text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
