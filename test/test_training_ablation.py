@@ -129,6 +129,11 @@ def test_an_arm_that_was_changed_keeps_no_old_score(
     assert [row['seed'] for row in new] == ['1', '2']
     assert all(after['own'] != before['own'] for before, after in zip(old, new))
 
+    change(study, **{'as it is': {'steps': 2}})
+    assert run('--arms', 'as it is') == 2
+    assert 'has trained 3 steps, more than steps: 2' in capsys.readouterr().err
+    assert rows(tmp_path / 'out') == new
+
 
 def test_scores_of_other_sets_are_kept_and_named(
         run: Callable[..., int], study: Path, tmp_path: Path,
@@ -138,7 +143,7 @@ def test_scores_of_other_sets_are_kept_and_named(
 
     study.write_text(study.read_text().replace('own: pairs', 'other: pairs'))
     assert run('--arms', 'as it is') == 2
-    assert 'scores.csv: has the columns arm, seed, own, ms' in capsys.readouterr().err
+    assert 'scores.csv: has the columns arm, seed, steps, own, ms' in capsys.readouterr().err
     assert rows(tmp_path / 'out') == old
 
 

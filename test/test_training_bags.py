@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 
+import bags
 from bags import BagFrames, Photographs
 from configuration import Bag
 import cv2
@@ -94,7 +95,8 @@ def test_topics_and_times_are_chosen(photos: Path, tmp_path: Path) -> None:
     assert shades(part) == SHADES[4:8]
     with pytest.raises(DataError, match=r'has no image topic /rear; it has: /front/compressed'):
         BagFrames(Bag(path=name, topics=['/rear']), tmp_path, 64)
-    with pytest.raises(DataError, match=r'has no image between 100\.0 s and None s'):
+    with pytest.raises(DataError, match=r'has no image from start: 100 to stop: inf; its images '
+                                        r'are at 0 to 11\.5 s'):
         BagFrames(Bag(path=name, start=100.0), tmp_path, 64)
 
 
@@ -151,6 +153,43 @@ def test_of_a_truncated_bag_the_readable_part_is_used(kind: str, photos: Path,
         assert len(BagFrames(Bag(path=name), tmp_path, 64)) == len(read)
 
 
+def test_of_several_processes_one_reads_a_bag_through(photos: Path, tmp_path: Path) -> None:
+    name = record('sqlite3', photos, tmp_path)
+    storage = tmp_path / KINDS['sqlite3'][2]
+    storage.write_bytes(storage.read_bytes()[:storage.stat().st_size * 2 // 3])
+    code = f"""
+import sys
+from pathlib import Path
+sys.path[:0] = [{str(TOOL.parent)!r}, {str(TOOL.parents[1])!r}]
+from bags import BagFrames
+from configuration import Bag
+BagFrames(Bag(path={name!r}), Path({str(tmp_path)!r}), 64)
+"""
+
+    processes = [subprocess.Popen([sys.executable, '-c', code], stderr=subprocess.PIPE, text=True)
+                 for _ in range(3)]
+
+    said = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], said
+    assert ''.join(said).count(f'{name}: damaged') == 1     # said by who reads it through
+
+
+def test_more_bags_than_may_be_open_are_read(photos: Path, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bags, 'OPEN_BAGS', 2)
+    frames = []
+    for index in range(4):
+        (tmp_path / str(index)).mkdir()
+        frames.append(BagFrames(Bag(path=record('mcap', photos, tmp_path / str(index))),
+                                tmp_path / str(index), 64))
+    before = len(os.listdir('/proc/self/fd'))
+
+    for _ in range(2):
+        assert [round(float(bag[3].mean()), -1) for bag in frames] == [SHADES[3]] * 4
+
+    assert len(os.listdir('/proc/self/fd')) == before
+
+
 def test_a_full_disk_leaves_no_half_copy_of_a_damaged_bag(photos: Path, tmp_path: Path,
                                                           cache: Path) -> None:
     name = record('mcap', photos, tmp_path)
@@ -160,7 +199,7 @@ def test_a_full_disk_leaves_no_half_copy_of_a_damaged_bag(photos: Path, tmp_path
     with small_disk(), pytest.raises(OSError, match='File too large'):
         BagFrames(Bag(path=name), tmp_path, 64)
 
-    assert [path.name for path in cache.rglob('*') if path.is_file()] == []
+    assert [path.name for path in cache.rglob('*') if path.is_file()] == ['lock']
 
 
 def rechunked(path: Path) -> Path:

@@ -31,8 +31,10 @@ def test_the_reference_is_the_paper() -> None:
     config = read_config(CONFIGS / 'reference.yaml')
 
     assert (config.shape, config.matching, config.batch, config.crop, config.crops_per_image,
-            config.learning_rate, config.weight_decay) == (
-                SHAPES['reference'], 1.0, 16, 64, 100, 5e-4, 0)
+            config.flips, config.learning_rate, config.weight_decay) == (
+                SHAPES['reference'], 1.0, 16, 64, 100, False, 5e-4, 0)
+    images = 200 - len(range(config.validation[0], config.validation[1] + 1))
+    assert config.steps * config.batch == 100 * images * config.crops_per_image
 
 
 def test_a_shape_can_be_spelt_out(tmp_path: Path) -> None:
@@ -93,7 +95,8 @@ def test_what_is_wrong_is_named_with_the_way_out(tmp_path: Path, changes: dict,
 
 
 def test_what_is_no_yaml_is_named(tmp_path: Path) -> None:
-    (tmp_path / 'broken.yaml').write_text('steps: [')
+    for content in (b'steps: [', 'steps: 5  # für heute'.encode('latin-1')):
+        (tmp_path / 'broken.yaml').write_bytes(content)
 
-    with pytest.raises(ConfigError, match=r'broken\.yaml: not a readable YAML file'):
-        read_config(tmp_path / 'broken.yaml')
+        with pytest.raises(ConfigError, match=r'broken\.yaml: not a readable YAML file'):
+            read_config(tmp_path / 'broken.yaml')

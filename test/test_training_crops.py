@@ -1,5 +1,5 @@
 """Batches depend on seed and step alone, whoever cuts them."""
-from crops import batches, Crops, IdentitySource, PairSource
+from crops import batches, Crops, IdentitySource, LayerSource, PairSource
 import numpy as np
 from pairs import Pair
 import pytest
@@ -91,3 +91,18 @@ def test_crops_are_mirrored_unless_told_otherwise() -> None:
 
     assert directions(flips=True) == {-1.0, 1.0}
     assert directions(flips=False) == {1.0}
+
+
+def test_without_flips_only_the_background_of_composited_rain_is_mirrored() -> None:
+    rows, columns = np.mgrid[:40, :40].astype(np.uint8)
+    slope = np.stack([rows + 2 * columns] * 3, axis=-1)     # brighter downwards and to the right
+    source = LayerSource([slope], [Pair('rain', 1, 2 * slope, slope)], sensor=0.0)
+
+    rainy, clean, _ = Crops([(1.0, source)], None, seed=1, batch=32, size=16, flips=False)[0]
+
+    def directions(crops: torch.Tensor) -> set[tuple[float, float]]:
+        down, right = (crops.diff(dim=axis).mean(dim=(1, 2, 3)).sign() for axis in (2, 3))
+        return set(zip(down.tolist(), right.tolist()))
+
+    assert directions(clean) == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
+    assert directions(rainy - clean) == {(1, 1)}

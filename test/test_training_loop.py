@@ -164,6 +164,11 @@ def test_two_processes_are_one_with_the_doubled_batch(data: Path, tmp_path: Path
     # the mean, because Adam turns the rounding of the smallest gradients into whole steps
     assert (two_processes - one_process).abs().mean() < 1e-7
     assert one_process.abs().mean() > 1e-2
+    # and one may go on with what two began
+    on = experiment(tmp_path, batch=8, ema=0.0, matching=10.0, steps=4)
+    resumed = run(*command(on, data, tmp_path / 'two', '--resume'))
+    assert resumed.returncode == 0, resumed.stderr
+    assert torch.load(tmp_path / 'two' / 'checkpoint.pt')['step'] == 4
 
 
 def test_what_is_learnt_is_kept(data: Path, config: Config, tmp_path: Path,
@@ -230,6 +235,10 @@ def test_run_is_not_overwritten_nor_mixed_with_another(data: Path, config: Confi
     other = read_config(experiment(tmp_path, learning_rate=1.0, crop=24))
     with pytest.raises(RunError, match='experiment with another crop, learning_rate; undo that'):
         train(other, data, tmp_path / 'out', resume=True)
+    with pytest.raises(RunError, match='its steps are of 4 crops, and these would be of 8'):
+        train(read_config(experiment(tmp_path, batch=8)), data, tmp_path / 'out', resume=True)
+    with pytest.raises(RunError, match='has trained 6 steps, more than steps: 5; train into'):
+        train(read_config(experiment(tmp_path, steps=5)), data, tmp_path / 'out', resume=True)
 
 
 def test_resuming_does_not_need_what_the_run_started_from(data: Path, tmp_path: Path) -> None:
@@ -243,7 +252,7 @@ def test_resuming_does_not_need_what_the_run_started_from(data: Path, tmp_path: 
           resume=True)
 
     assert torch.load(tmp_path / 'out' / 'checkpoint.pt')['step'] == 6
-    with pytest.raises(RunError, match=r'start: .*first\.safetensors'):
+    with pytest.raises(RunError, match=r'start: .*first\.safetensors.*; give fast, fast-heavy, '):
         train(read_config(experiment(tmp_path, start=str(first))), data, tmp_path / 'new',
               resume=False)
 

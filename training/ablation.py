@@ -85,7 +85,7 @@ def score(sets: dict[str, list[Scene]], config: Config, weights: Path) -> dict[s
 
 def table(rows: list[dict]) -> str:
     """Give a Markdown table of each arm: mean over the seeds ± standard deviation."""
-    columns = [name for name in rows[0] if name not in ('arm', 'seed')]
+    columns = [name for name in rows[0] if name not in ('arm', 'seed', 'steps')]
     lines = ['| ' + ' | '.join(['arm', 'seeds', *columns]) + ' |',
              '|---' * (len(columns) + 2) + '|']
     for arm in dict.fromkeys(row['arm'] for row in rows):
@@ -106,8 +106,8 @@ def ablate(study: Study, configs: dict[str, Config], root: Path, out: Path,
     Train and score every arm with every seed; ``out`` receives scores.csv and scores.md.
 
     :raises DataError: a folder cannot be read, or has none of an arm's validation pairs.
-    :raises RunError: an arm is no longer the experiment that was trained, or scores.csv is of
-        other sets.
+    :raises RunError: an arm is no longer the experiment that was trained, or shorter, or
+        scores.csv is of other sets.
     """
     sets = {name: read_scenes(root / folder, 'pairs') for name, folder in study.scores.items()}
     for arm, (name, scenes) in product(arms, sets.items()):
@@ -117,21 +117,20 @@ def ablate(study: Study, configs: dict[str, Config], root: Path, out: Path,
                             f"to score arm '{arm}' with; change validation, or the folder")
     scores = out / 'scores.csv'
     rows = _rows(scores)
-    columns = ['arm', 'seed', *sets, 'ms']
+    columns = ['arm', 'seed', 'steps', *sets, 'ms']
     if rows and list(rows[0]) != columns:
         raise RunError(f'{scores}: has the columns {", ".join(rows[0])}, and the study gives '
                        f'{", ".join(columns)}; choose another --out')
     for seed, arm in product(study.seeds, arms):
         config, run = replace(configs[arm], seed=seed), out / f'{slug(arm)}-seed{seed}'
-        weights = run / 'last.safetensors'
         # what is finished returns at once, and what was changed since is refused
         train(config, root, run, resume=True)
         known = [row for row in rows if (row['arm'], int(row['seed'])) == (arm, seed)]
-        # weights are newer than their score where the arm was given more steps
-        if known and weights.stat().st_mtime_ns <= scores.stat().st_mtime_ns:
+        if known and int(known[0]['steps']) == config.steps:
             continue
         rows = [row for row in rows if row not in known]
-        rows.append({'arm': arm, 'seed': seed} | score(sets, config, weights))
+        rows.append({'arm': arm, 'seed': seed, 'steps': config.steps}
+                    | score(sets, config, run / 'last.safetensors'))
         _write(rows, out)
 
 

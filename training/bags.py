@@ -5,6 +5,8 @@ A bag is read through once to find its images; what was found is kept under
 ``$XDG_CACHE_HOME/derain_ros``, and from then on any frame is a seek away. Of a damaged bag the
 readable part is used.
 """
+from collections import OrderedDict
+import fcntl
 from hashlib import sha256
 import os
 from pathlib import Path
@@ -22,6 +24,9 @@ from derain_ros import images
 from derain_ros.engines.cache import default_directory
 
 TRIES = 20
+# a process may hold 1024 files as a rule, and a bag may have many
+OPEN_BAGS = 64
+_readers: OrderedDict[tuple, AnyReader] = OrderedDict()
 
 
 class Photographs:
@@ -73,22 +78,16 @@ class BagFrames:
         if unknown:
             raise DataError(f'{self._path}: has no image topic {", ".join(sorted(unknown))}; '
                             f'it has: {", ".join(sorted(times))}')
-        origin = min(int(moments[0]) for moments in times.values())
-        stop = np.inf if bag.stop is None else bag.stop
-        self._frames = [(topic, int(moment)) for topic in bag.topics or sorted(times)
-                        for moment in times[topic] if bag.start <= (moment - origin) / 1e9 < stop]
-        if not self._frames:
-            raise DataError(f'{self._path}: has no image between {bag.start} s and {bag.stop} s')
-        self._reader: AnyReader | None = None
-        self._owner = 0
-        topics = [topic for topic, _ in self._frames]
-        for topic in sorted(set(topics)):
-            if min(self[topics.index(topic)].shape[:2]) < smallest:
+        self._times = _between(self._path, times, bag)
+        # of each topic in turn; arrays, because a list of millions of tuples takes gigabytes
+        self._ends = np.cumsum([len(moments) for moments in self._times.values()])
+        for topic, end in zip(self._times, self._ends):
+            if min(self[int(end) - len(self._times[topic])].shape[:2]) < smallest:
                 raise DataError(f'{self._path}: images of {topic} are smaller than the crop of '
                                 f'{smallest}; name other topics, or train on smaller crops')
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return int(self._ends[-1])
 
     def __getitem__(self, index: int) -> np.ndarray:
         """
@@ -97,7 +96,7 @@ class BagFrames:
         :raises DataError: so many in a row cannot be decoded that it isn't bad luck.
         """
         for offset in range(min(TRIES, len(self))):
-            topic, moment = self._frames[(index + offset) % len(self)]
+            topic, moment = self._frame((index + offset) % len(self))
             try:
                 return self._decode(topic, moment)
             except (images.ImageError, StopIteration, AnyReaderError) as error:
@@ -106,18 +105,44 @@ class BagFrames:
         raise DataError(f'{problem}, nor can those after it; '
                         'name the topics of colour images under real.bags')
 
+    def _frame(self, index: int) -> tuple[str, int]:
+        which = int(np.searchsorted(self._ends, index, side='right'))
+        topic = list(self._times)[which]
+        # counted from the end, which is negative
+        return topic, int(self._times[topic][index - self._ends[which]])
+
     def _decode(self, topic: str, moment: int) -> np.ndarray:
-        reader = self._open()
+        reader = _reader(self._files)
         connections = [item for item in reader.connections if item.topic == topic]
         connection, _, data = next(reader.messages(connections, moment, moment + 1))
         return read_message(reader.deserialize(data, connection.msgtype))
 
-    def _open(self) -> AnyReader:
-        """Give this process's own reader: a file position cannot be shared with a worker's."""
-        if self._reader is None or self._owner != os.getpid():
-            self._reader, self._owner = bag_reader(self._files), os.getpid()
-            self._reader.open()
-        return self._reader
+
+def _reader(files: list[Path]) -> AnyReader:
+    """Give this process's own reader: a file position cannot be shared with a worker's."""
+    key = (os.getpid(), *files)
+    if key not in _readers:
+        reader = bag_reader(files)
+        reader.open()
+        _readers[key] = reader
+        if len(_readers) > OPEN_BAGS:
+            _readers.popitem(last=False)[1].close()
+    _readers.move_to_end(key)
+    return _readers[key]
+
+
+def _between(path: Path, times: dict[str, np.ndarray], bag: Bag) -> dict[str, np.ndarray]:
+    """Give the times in ns, by topic, of the images that the experiment asks for."""
+    seconds = {topic: (moments - min(moments[0] for moments in times.values())) / 1e9
+               for topic, moments in times.items()}
+    stop = np.inf if bag.stop is None else bag.stop
+    wanted = {topic: times[topic][(bag.start <= seconds[topic]) & (seconds[topic] < stop)]
+              for topic in bag.topics or sorted(times)}
+    if not any(map(len, wanted.values())):
+        last = max(moments[-1] for moments in seconds.values())
+        raise DataError(f'{path}: has no image from start: {bag.start:g} to stop: {stop:g}; its '
+                        f'images are at 0 to {last:.1f} s')
+    return {topic: moments for topic, moments in wanted.items() if len(moments)}
 
 
 def _index(path: Path) -> tuple[list[Path], dict[str, np.ndarray]]:
@@ -128,15 +153,17 @@ def _index(path: Path) -> tuple[list[Path], dict[str, np.ndarray]]:
     base = default_directory()
     cache = base / sha256(repr(facts).encode()).hexdigest()
     index = cache / 'index.npz'
-    if not index.exists():
-        # engines lie there too, and are trusted only if nobody else can write to it
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        cache.mkdir(exist_ok=True)
-        files, times = _read_through(path, parts, cache)
-        temporary = cache / f'{os.getpid()}.partial'
-        with temporary.open('wb') as file:
-            np.savez(file, files=[str(file) for file in files], **times)
-        os.replace(temporary, index)
+    # engines lie there too, and are trusted only if nobody else can write to it
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    cache.mkdir(exist_ok=True)
+    with (cache / 'lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)    # one process of a machine reads the bag through
+        if not index.exists():
+            files, times = _read_through(path, parts, cache)
+            temporary = cache / 'index.partial'
+            with temporary.open('wb') as file:
+                np.savez(file, files=[str(file) for file in files], **times)
+            os.replace(temporary, index)
     with np.load(index) as stored:
         times = {topic: stored[topic] for topic in stored.files if topic != 'files'}
         return [Path(file) for file in stored['files']], times

@@ -105,7 +105,7 @@ def read_yaml(path: Path) -> object:
     """
     try:
         return yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f'{path}: not a readable YAML file ({error})') from error
 
 

@@ -90,6 +90,8 @@ class LayerSource:
     """
     Crops of clean images under the rain of existing pairs: background + rain.
 
+    Backgrounds are mirrored apart from the rain, so that without ``flips`` it keeps its slant.
+
     :param sensor: share of crops that get the noise and the JPEG of a camera, here as elsewhere.
     """
 
@@ -100,7 +102,7 @@ class LayerSource:
     def crop(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         image = self.images[rng.integers(len(self.images))]
         pair = self.pairs[rng.integers(len(self.pairs))]
-        clean = image[random_window(image, size, rng)]
+        clean = mirrored(image[random_window(image, size, rng)], rng)
         window = random_window(pair.clean, size, rng)
         layer = rain_of(pair.rainy[window], pair.clean[window])
         return _photographed(add_rain(clean, layer), clean, self.sensor, rng)
@@ -145,7 +147,7 @@ class Crops(Dataset[Batch]):
         :param sources: with the share of the crops that each gets.
         :param batch: crops per process and step.
         :param rank: of this process.
-        :param flips: mirror crops at random, across and down.
+        :param flips: mirror crops at random, rain and all, across and down.
         """
         self._sources = [source for _, source in sources]
         shares = np.array([share for share, _ in sources])
@@ -164,7 +166,8 @@ class Crops(Dataset[Batch]):
 
     def _pair(self, rng: np.random.Generator) -> np.ndarray:
         source = self._sources[rng.choice(len(self._sources), p=self._shares)]
-        return self._mirrored(np.stack(source.crop(self._size, rng)), rng)
+        crop = np.stack(source.crop(self._size, rng))
+        return mirrored(crop, rng) if self._flips else crop
 
     def _real_crops(self, frames: Frames, step: int) -> list[np.ndarray]:
         groups = self._batch // self._crops_per_frame
@@ -172,16 +175,10 @@ class Crops(Dataset[Batch]):
         for group in range(self._rank * groups, (self._rank + 1) * groups):
             rng = np.random.default_rng((self._seed, step, 1, group))
             frame = frames[int(rng.integers(len(frames)))]
-            crops += [self._mirrored(frame[random_window(frame, self._size, rng)], rng)
-                      for _ in range(self._crops_per_frame)]
+            for _ in range(self._crops_per_frame):
+                crop = frame[random_window(frame, self._size, rng)]
+                crops.append(mirrored(crop, rng) if self._flips else crop)
         return crops
-
-    def _mirrored(self, crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Mirror a crop [..., H, W, 3] left to right and top to bottom, each at even odds."""
-        if not self._flips:
-            return crop
-        across, down = rng.random(2) < 0.5
-        return crop[..., ::-1 if down else 1, ::-1 if across else 1, :]
 
 
 def batches(crops: Crops, start: int, steps: int, workers: int) -> Iterator[Batch]:
@@ -194,6 +191,12 @@ def random_window(image: np.ndarray, size: int, rng: np.random.Generator) -> tup
     """Draw a size x size window that lies inside an image [H, W, 3]."""
     top, left = (int(rng.integers(side - size + 1)) for side in image.shape[:2])
     return slice(top, top + size), slice(left, left + size)
+
+
+def mirrored(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mirror a crop [..., H, W, 3] left to right and top to bottom, each at even odds."""
+    across, down = rng.random(2) < 0.5
+    return crop[..., ::-1 if down else 1, ::-1 if across else 1, :]
 
 
 def _photographed(rainy: np.ndarray, clean: np.ndarray, share: float,

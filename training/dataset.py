@@ -61,8 +61,8 @@ def read_data(config: Config, root: Path) -> Data:
                 (config.identity, IdentitySource(clean, config.sensor))]
     return Data([source for source in sources if source[0] > 0], _real(config, root, held_out),
                 {name: pairs for name, pairs in validation.items() if pairs},
-                {bag.path: BagFrames(bag, root, config.crop)[0]
-                 for bag in config.real.validation_bags})
+                {f'{bag.path} {"+".join(bag.topics)} from {bag.start:g} s':
+                 BagFrames(bag, root, config.crop)[0] for bag in config.real.validation_bags})
 
 
 def _real(config: Config, root: Path, held_out: range) -> Frames | None:

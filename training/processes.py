@@ -1,8 +1,12 @@
 """One process or many: what torchrun says through the environment."""
+from datetime import timedelta
 import os
 
 import torch
 import torch.distributed
+
+# one machine may have hours of bags to index, or of pairs to validate, while the others wait
+TIMEOUT = timedelta(days=1)
 
 
 def join_processes() -> tuple[torch.device, int, int]:
@@ -14,5 +18,6 @@ def join_processes() -> tuple[torch.device, int, int]:
         torch.cuda.set_device(device)
     if 'WORLD_SIZE' not in os.environ:
         return device, 0, 1
-    torch.distributed.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+    torch.distributed.init_process_group('nccl' if device.type == 'cuda' else 'gloo',
+                                         timeout=TIMEOUT)
     return device, torch.distributed.get_rank(), torch.distributed.get_world_size()

@@ -25,7 +25,8 @@ def start_network(config: Config) -> DerainNetwork:
     try:
         network = load_network(path)
     except ModelError as error:
-        raise RunError(f'start: {error}') from error
+        names = ', '.join(sorted(file.stem for file in MODELS.glob('*.safetensors')))
+        raise RunError(f'start: {error}; give {names}, or a file, from where you stand') from error
     if network.shape != config.shape:
         raise RunError(f'start: {path}: is of {network.shape}, and the experiment of '
                        f'{config.shape}; make them the same, or leave start out')

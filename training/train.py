@@ -45,7 +45,7 @@ REPORT_EVERY = 20
 MOST_SKIPPED = 10
 COUNTS = ('step', 'best', 'skipped', 'skipped_in_a_row')
 # what may change between a run and its resumption
-FREE = {'steps', 'workers', 'validate_every', 'checkpoint_every'}
+FREE = {'steps', 'batch', 'workers', 'validate_every', 'checkpoint_every'}
 
 
 class Branches(nn.Module):
@@ -72,11 +72,13 @@ class Run:
         Start at step 0, with weights that depend on the seed alone or those to start from.
 
         :param checkpoint: go on from it instead.
-        :raises RunError: the weights are missing or of another shape, or the checkpoint is of
-            another experiment.
+        :raises RunError: the weights are missing or of another shape; the checkpoint is of
+            another experiment, took other steps, or more of them.
         """
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
+        self.crops = config.batch * (torch.distributed.get_world_size()
+                                     if torch.distributed.is_initialized() else 1)
         self.precision = usable(config.precision, device)
         self.step, self.best = 0, -math.inf
         self.skipped, self.skipped_in_a_row = 0, 0
@@ -155,7 +157,7 @@ class Run:
         """Give everything that going on takes."""
         return serialize({name: part.state_dict() for name, part in self._parts.items()}
                          | {name: getattr(self, name) for name in COUNTS}
-                         | {'config': asdict(self.config)})
+                         | {'config': asdict(self.config), 'crops': self.crops})
 
     def weights(self) -> bytes:
         """Give the averaged weights as a safetensors file that names its shape."""
@@ -170,6 +172,13 @@ class Run:
         if changed:
             raise RunError(f'{checkpoint}: is of an experiment with another {", ".join(changed)}; '
                            'undo that, or train into another --out')
+        if state['crops'] != self.crops:
+            raise RunError(f'{checkpoint}: its steps are of {state["crops"]} crops, and these '
+                           f'would be of {self.crops}: batch times the processes of torchrun; '
+                           'change either, or train into another --out')
+        if state['step'] > self.config.steps:
+            raise RunError(f'{checkpoint}: has trained {state["step"]} steps, more than steps: '
+                           f'{self.config.steps}; train into another --out')
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
         for name in COUNTS:
@@ -187,8 +196,8 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
     checkpoint = out / 'checkpoint.pt'
     if checkpoint.exists() and not resume:
         raise RunError(f'{out}: holds a run; --resume it, or train into another --out')
-    data = read_data(config, root)
     run = Run(config, device, checkpoint if checkpoint.exists() else None)
+    data = read_data(config, root)  # last, because it may take hours
     out.mkdir(parents=True, exist_ok=True)
     if rank == 0 and run.precision != config.precision:
         print(f'{config.precision}: this CPU has no instructions for it; '
