@@ -21,6 +21,7 @@ from derain_ros.engines.cuda import first_gpu, Gpu
 from derain_ros.engines.tensorrt_api import (
     convolution_precisions,
     create_log,
+    create_on_cuda,
     describe,
     load_tensorrt,
     TensorRt,
@@ -87,7 +88,7 @@ def _build(tensorrt: TensorRt, gpu: Gpu, graph: bytes, model: str, cache: Engine
            progress: Callable[[str, float], None]) -> tuple[bytes, Facts]:
     start = time.monotonic()
     trt, log = tensorrt.module, create_log(tensorrt)
-    builder = trt.Builder(log)
+    builder = create_on_cuda(trt.Builder, log)
     network = builder.create_network(
         1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)

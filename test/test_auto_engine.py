@@ -1,8 +1,10 @@
 """How TensorRT and the CPU take turns, with stand-ins for both so that no GPU is needed."""
+import gc
 from queue import SimpleQueue
 import re
 from threading import Event
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -121,6 +123,23 @@ def test_a_failed_inference_is_run_again_on_the_cpu(car):
     assert tensorrt.closed.wait(timeout=10)
 
 
+def test_nothing_holds_an_engine_that_was_given_up(car):
+    tensorrt = Painter('tensorrt', 2)
+    car.builds.put(tensorrt)
+    car.drive_until(2)
+    tensorrt.error = EngineError('out of memory')
+    car.drive()
+    closed, alive = tensorrt.closed, weakref.ref(tensorrt)
+    del tensorrt
+
+    assert closed.wait(timeout=10)
+
+    end = time.monotonic() + 10
+    while alive() is not None and time.monotonic() < end:
+        gc.collect()  # of the stand-in, which keeps the error that holds it
+    assert alive() is None
+
+
 def test_tensorrt_is_tried_again_after_longer_and_longer_pauses(car):
     pauses = []
     for failure in range(8):
@@ -171,6 +190,26 @@ def test_a_missed_deadline_is_passed_on_and_many_in_a_row_end_tensorrt(car):
             car.drive()
     assert car.drive() == 1
     assert 'no result in time' in car.engine.problem
+
+
+def test_one_that_was_too_slow_is_given_up_at_once_when_it_is_so_again(car):
+    tensorrt = Painter('tensorrt', 2)
+    car.builds.put(tensorrt)
+    car.drive_until(2)
+    tensorrt.error = DeadlineError('the GPU gave no result in time')
+    for _ in range(MISSES):
+        with pytest.raises(DeadlineError):
+            car.drive()
+    again = Painter('tensorrt', 2)
+    again.error = DeadlineError('the GPU gave no result in time')
+    car.builds.put(again)
+    car.now += 11
+
+    with pytest.raises(DeadlineError):
+        car.drive_until(2)
+
+    assert 'TensorRT again in 20 s' in car.engine.problem
+    assert car.drive() == 1
 
 
 def test_a_gpu_that_hangs_for_ever_holds_up_nobody(car):

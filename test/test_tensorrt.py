@@ -12,10 +12,11 @@ from test_export import difference, reference, SOLID
 
 from derain_ros.build_engine import build_engine
 from derain_ros.engines import create_engine, DeadlineError, EngineError
-from derain_ros.engines.auto import AutoEngine, BuildProcess
+from derain_ros.engines.auto import AutoEngine
+from derain_ros.engines.build_process import BuildProcess
 from derain_ros.engines.cache import EngineCache, Entry
 from derain_ros.engines.cuda import first_gpu
-from derain_ros.engines.tensorrt_api import load_tensorrt
+from derain_ros.engines.tensorrt_api import create_log, create_on_cuda, load_tensorrt
 from derain_ros.engines.tensorrt_graph import Size
 from derain_ros.export import load_network
 from derain_ros.graph import load_graph, MODELS
@@ -26,6 +27,7 @@ try:
 except EngineError as missing:
     pytest.skip(f'{missing}; pip install -r requirements/tensorrt.txt', allow_module_level=True)
 
+from derain_ros.engines import tensorrt
 from derain_ros.engines.tensorrt import TensorRtEngine
 
 try:
@@ -73,7 +75,8 @@ def test_without_a_gpu_the_node_is_told_once_what_runs_and_why(caplog):
 @pytest.mark.parametrize('cuda_graph', [True, False])
 def test_frames_agree_with_float32_pytorch(entry, expected, cuda_graph):
     engine = TensorRtEngine(entry, cuda_graph=cuda_graph)
-    assert engine.uses_cuda_graph == cuda_graph
+    if load_tensorrt().times_kernels:  # TensorRT for RTX may refuse to be recorded
+        assert engine.uses_cuda_graph == cuda_graph
     for name, image in SOLID.items():
         out = np.zeros((1, *image.shape), np.uint8)
         engine.infer(image[None], out, 'rgb')
@@ -146,6 +149,30 @@ def test_an_engine_that_does_not_load_is_built_once_more(monkeypatch, tmp_path, 
     engine = BuildProcess('fast', logging.getLogger())(Size(1, 48, 64), 'bgr')
     assert engine.precision == 'fp16'
     assert sum('anew' in record.message for record in caplog.records) == 1
+
+
+def test_what_is_refused_again_and_again_is_built_anew_only_once(monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+
+    def refuse(entry: Entry) -> None:
+        raise tensorrt.PlanError('out of memory')
+
+    monkeypatch.setattr(tensorrt, 'TensorRtEngine', refuse)
+    obtain = BuildProcess('fast', logging.getLogger())
+    for _ in range(3):
+        with pytest.raises(tensorrt.PlanError, match='out of memory'):
+            obtain(Size(1, 48, 64), 'bgr')
+    assert [record.message for record in caplog.records if 'anew' in record.message] == [
+        'building it anew: out of memory']
+
+
+def test_the_reason_for_which_tensorrt_cannot_use_cuda_is_its_own():
+    def refuse(log: object) -> None:
+        log.log(load_tensorrt().module.ILogger.ERROR, 'CUDA initialization failure: 35')
+        raise TypeError('pybind11::init(): factory function returned nullptr')
+
+    with pytest.raises(EngineError, match='TensorRT cannot use CUDA: CUDA initialization fail'):
+        create_on_cuda(refuse, create_log(load_tensorrt()))
 
 
 def test_what_the_building_process_says_is_the_reason(tmp_path):

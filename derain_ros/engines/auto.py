@@ -2,10 +2,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
-import subprocess
-import sys
 import threading
 import time
 from typing import Protocol
@@ -14,7 +11,7 @@ import weakref
 import numpy as np
 
 from derain_ros.engines import check_frames, DeadlineError, Engine, EngineError, Log
-from derain_ros.engines.cache import EngineCache
+from derain_ros.engines.build_process import BuildProcess
 from derain_ros.engines.cuda import first_gpu
 from derain_ros.engines.tensorrt_api import load_tensorrt
 from derain_ros.engines.tensorrt_graph import Size
@@ -117,7 +114,8 @@ class AutoEngine:
                 return
             except DeadlineError as error:
                 accelerator.misses += 1
-                if accelerator.misses == MISSES:
+                # one that has just been loaded again has already shown that it is late
+                if accelerator.misses == (1 if accelerator.failures else MISSES):
                     self._give_up(accelerator, error)
                 raise
             except EngineError as error:
@@ -180,63 +178,12 @@ def _work(obtain: Callable[[Size, Order], ClosableEngine], wanted: SimpleQueue,
     while (key := wanted.get()) is not None:
         if not isinstance(key, tuple):
             key.close()
+            del key  # else it is held until the next one
             continue
         try:
             obtained.put((key, obtain(*key)))
         except Exception as error:  # whatever it was, the CPU goes on and there is a next time
             obtained.put((key, error))
-
-
-class BuildProcess:
-    """Obtains TensorRT engines that another process builds, so that no frame waits for it."""
-
-    def __init__(self, model: str, log: Log) -> None:
-        """
-        Name the model.
-
-        :param model: released name or path of an ONNX file.
-        """
-        self._model, self._log = model, log
-        self._process: subprocess.Popen | None = None
-
-    def __call__(self, size: Size, order: Order) -> Engine:
-        """
-        Build an engine, or find it in the cache, and load it.
-
-        :raises EngineError: it cannot be built, or not be loaded even when built anew.
-        """
-        from derain_ros.engines.tensorrt import PlanError, TensorRtEngine
-
-        cache = EngineCache()
-        path = self._build(size, order)
-        try:
-            return TensorRtEngine(cache.read(path))
-        except PlanError as error:
-            self._log.warning(f'building it anew: {error}')
-        return TensorRtEngine(cache.read(self._build(size, order, '--rebuild')))
-
-    def close(self) -> None:
-        """End a build that is under way."""
-        if self._process is not None:
-            self._process.terminate()
-
-    def _build(self, size: Size, order: Order, *options: str) -> Path:
-        command = [sys.executable, '-m', 'derain_ros.build_engine', self._model,
-                   '--size', f'{size.width}x{size.height}', '--batch', str(size.batch),
-                   '--order', order, *options]
-        self._log.info(f'building the TensorRT engine for {size.batch} x {size.width}x'
-                       f'{size.height} {order} in the background')
-        # the frames have the first right to the processor
-        self._process = subprocess.Popen(['nice', *command], text=True, stdout=subprocess.PIPE,
-                                         stderr=subprocess.PIPE)
-        output, messages = self._process.communicate()
-        lines = [line for line in messages.splitlines() if line.strip()]
-        if self._process.returncode != 0:
-            reason = lines[-1] if lines else f'exit status {self._process.returncode}'
-            raise EngineError(f'TensorRT engine not built: {reason.removeprefix("error: ")}')
-        for line in lines:
-            self._log.info(line)
-        return Path(output.splitlines()[-1])
 
 
 def accelerate(cpu: Engine, model: str, log: Log) -> AutoEngine:

@@ -10,7 +10,8 @@ class Gpu:
     """
     The GPU that an engine is built for.
 
-    :param name: as its driver gives it, such as ``NVIDIA RTX 4000 Ada``.
+    :param name: as its driver gives it, and its multiprocessors, of which a Jetson has more or
+        fewer by model and power mode under one name: ``Orin, 16 multiprocessors``.
     :param compute_capability: such as ``8.9``.
     """
 
@@ -48,4 +49,5 @@ def first_gpu() -> Gpu:
         properties = checked(runtime.cudaGetDeviceProperties(0))
     except EngineError as error:
         raise EngineError(f'no GPU can be used: {error}') from error
-    return Gpu(properties.name.decode(), f'{properties.major}.{properties.minor}')
+    return Gpu(f'{properties.name.decode()}, {properties.multiProcessorCount} multiprocessors',
+               f'{properties.major}.{properties.minor}')

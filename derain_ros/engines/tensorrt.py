@@ -1,6 +1,8 @@
 """TensorRT: the engine of machines with an NVIDIA GPU."""
 from contextlib import ExitStack
 import ctypes
+import logging
+import math
 import time
 import weakref
 
@@ -13,12 +15,16 @@ from derain_ros.engines.cuda import checked, first_gpu
 from derain_ros.engines.tensorrt_api import (
     convolution_precisions,
     create_log,
+    create_on_cuda,
     describe,
     load_tensorrt,
 )
 from derain_ros.graph import Order
 
 POLL_PERIOD = 0.0002
+PATIENT_PERIOD = 0.01
+
+log = logging.getLogger(__name__)
 
 
 class PlanError(EngineError):
@@ -52,14 +58,15 @@ class TensorRtEngine:
         self._order = entry.key.order
         self._bytes = int(np.prod(self._shape))
         self._graph = None
-        self._load(entry)
         with ExitStack() as resources:
+            # first, because it makes the CUDA context; TensorRT would, and stop all Python for it
             self._allocate(resources)
+            self._load(entry)
             self._bind()
             self._warm_up()
             if cuda_graph:
                 self._record(resources)
-            resources.callback(cuda.cudaStreamSynchronize, self._stream)
+            resources.callback(_drain, self._stream)
             self._finalizer = weakref.finalize(self, resources.pop_all().close)
             # the end of the process frees all, and waits for no GPU
             self._finalizer.atexit = False
@@ -67,6 +74,7 @@ class TensorRtEngine:
     def close(self) -> None:
         """Wait for the frame in work, and give back what the engine holds on the GPU."""
         self._finalizer()
+        self._context = self._runtime = None  # which hold the feature maps and the weights
 
     @property
     def uses_cuda_graph(self) -> bool:
@@ -80,7 +88,7 @@ class TensorRtEngine:
 
         :raises EngineError: also where the frames are not of the engine's one size and order.
         """
-        end = None if timeout is None else time.monotonic() + timeout
+        end = math.inf if timeout is None else time.monotonic() + timeout
         check_frames(frames, out)
         if frames.shape != self._shape or order != self._order:
             raise EngineError(f'the engine takes {self._order} {self._shape}, '
@@ -94,7 +102,7 @@ class TensorRtEngine:
     def _load(self, entry: Entry) -> None:
         tensorrt = load_tensorrt()
         trt, self._log = tensorrt.module, create_log(tensorrt)
-        self._runtime = trt.Runtime(self._log)
+        self._runtime = create_on_cuda(trt.Runtime, self._log)
         engine = self._runtime.deserialize_cuda_engine(entry.plan)
         if engine is None:
             raise PlanError(self._refusal(f'{entry.path.name} was not taken'))
@@ -107,6 +115,9 @@ class TensorRtEngine:
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         self._input, self._output = sorted(
             names, key=lambda name: engine.get_tensor_mode(name) != trt.TensorIOMode.INPUT)
+        for problem in self._log.problems:
+            log.warning('TensorRT: %s', problem)
+        self._log.problems.clear()
 
     def _allocate(self, resources: ExitStack) -> None:
         self._stream = checked(cuda.cudaStreamCreateWithFlags(cuda.cudaStreamNonBlocking))
@@ -134,7 +145,7 @@ class TensorRtEngine:
 
     def _warm_up(self) -> None:
         self._launch()
-        self._wait(None)
+        self._wait(math.inf)
 
     def _record(self, resources: ExitStack) -> None:
         """Record the steps of a frame as a CUDA graph; where that cannot be, keep to the steps."""
@@ -150,9 +161,11 @@ class TensorRtEngine:
             self._graph = checked(cuda.cudaGraphInstantiate(steps, 0))
             resources.callback(cuda.cudaGraphExecDestroy, self._graph)
             self._warm_up()
-        except EngineError:
+        except EngineError as error:
             self._graph = None
             cuda.cudaGetLastError()  # else the next checked call reports this failure
+            log.warning('frames are launched step by step, not as a CUDA graph: %s', error)
+            self._warm_up()  # what the failure broke shall show now, not in a frame of the car
 
     def _launch(self) -> None:
         if self._graph is None:
@@ -170,17 +183,13 @@ class TensorRtEngine:
             self._host_output.ctypes.data, self._device_output, self._bytes,
             cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost, self._stream))
 
-    def _wait(self, end: float | None) -> None:
+    def _wait(self, end: float) -> None:
         """
         Wait until the GPU has done all it was given.
 
-        :param end: when to give up, on ``time.monotonic``; None never.
+        :param end: when to give up, on ``time.monotonic``.
         """
-        if end is None:
-            checked(cuda.cudaStreamSynchronize(self._stream))
-            return
-        while (status := cuda.cudaStreamQuery(self._stream))[0] == \
-                cuda.cudaError_t.cudaErrorNotReady:
+        while _is_busy(status := cuda.cudaStreamQuery(self._stream)):
             if time.monotonic() >= end:
                 raise DeadlineError(
                     f'{self._shape[2]}x{self._shape[1]}: the GPU gave no result in time; raise '
@@ -194,3 +203,12 @@ class TensorRtEngine:
         self._log.problems.clear()
         return f'TensorRT: {what}: {reason}'
 
+
+def _is_busy(status: tuple) -> bool:
+    return status[0] == cuda.cudaError_t.cudaErrorNotReady
+
+
+def _drain(stream: cuda.cudaStream_t) -> None:
+    """Wait for a GPU that may hang for ever; cudaStreamSynchronize would keep a core busy."""
+    while _is_busy(cuda.cudaStreamQuery(stream)):
+        time.sleep(PATIENT_PERIOD)

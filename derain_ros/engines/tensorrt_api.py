@@ -1,5 +1,6 @@
 """TensorRT 10, TensorRT 11 and TensorRT for RTX: what differs between them, and only here."""
 from collections import Counter
+from collections.abc import Callable
 import ctypes
 from dataclasses import dataclass
 from importlib import import_module
@@ -101,6 +102,20 @@ def create_log(tensorrt: TensorRt) -> Any:
                 self.layers = message
 
     return Log()
+
+
+def create_on_cuda(kind: Callable[[Any], Any], log: Any) -> Any:
+    """
+    Create a Builder or a Runtime.
+
+    :param log: what ``create_log`` gave.
+    :raises EngineError: TensorRT cannot use CUDA; the message is TensorRT's own.
+    """
+    try:
+        return kind(log)
+    except TypeError as error:  # which is all that its bindings say
+        raise EngineError('TensorRT cannot use CUDA: '
+                          f'{"; ".join(log.problems) or error}') from error
 
 
 def convolution_precisions(layers: str) -> Counter[str]:
