@@ -31,7 +31,7 @@ clean:
 	rm -rf $(VENV) demo_out
 
 $(VENV)/%.ready: requirements/*.txt
-	@test -d $(VENV) || $(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
+	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv --clear $(VENV_OPTIONS) $(VENV)
 	@echo 'Installing what $* needs into $(VENV); the first time this takes a few minutes.'
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements/$*.txt $(ROS)
 	@touch $@

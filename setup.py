@@ -17,6 +17,7 @@ setup(
     ],
     python_requires='>=3.10',
     install_requires=['setuptools'],
+    extras_require={'test': ['pytest']},  # else colcon test runs none of the tests
     zip_safe=False,
     maintainer='derain_ros maintainers',
     maintainer_email='maintainers@derain-ros.example',

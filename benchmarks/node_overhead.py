@@ -4,7 +4,7 @@ What the node costs beside the network: 1080p at 30 fps between two processes; m
 
 The engine is replaced by a copy. The same is measured without the shared-memory profile.
 
-    python benchmarks/node_overhead.py [--frames 150] [--json FILE]
+    python3 benchmarks/node_overhead.py [--frames 150] [--json FILE]
 """
 import argparse
 from array import array

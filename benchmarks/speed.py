@@ -2,7 +2,7 @@
 """
 What a frame costs: the released shapes beside a PReNet-shaped network, in the engine of the car.
 
-    python benchmarks/speed.py [--rounds 5] [--precision f32] [--json FILE]
+    python3 benchmarks/speed.py [--rounds 5] [--precision f32] [--json FILE]
 
 All run in one process, in turns, so that a busy machine slows all of them; medians over rounds.
 The share is of the machine's own peak: its fastest matrix multiplication in these rounds, in the

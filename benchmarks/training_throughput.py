@@ -2,7 +2,7 @@
 """
 How fast crops are cut, how fast the network takes them, and what training makes of both.
 
-    python benchmarks/training_throughput.py --data DATA [--config training/config/fast.yaml]
+    python3 benchmarks/training_throughput.py --data DATA [--config training/config/fast.yaml]
 
 Medians over rounds that alternate, so that a busy machine slows all of them. A bag is written
 from a folder of clean images, to measure what one reader of bags gives.

@@ -2,12 +2,13 @@
 """
 Play a source as a camera through a real de-raining node, and show what comes out.
 
-    python demo/demo.py [--input FOLDER|VIDEO|BAG] [--topic TOPIC] [--out demo_out]
+    python3 demo/demo.py [--input FOLDER|VIDEO|BAG] [--topic TOPIC] [--out demo_out]
 """
 import argparse
 from collections.abc import Callable, Iterator
 import contextlib
 import json
+import os
 from pathlib import Path
 import shutil
 import signal
@@ -30,7 +31,7 @@ from derain_ros import images
 from derain_ros.transport import use_profile
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMESPACE = '/derain_demo'
+NAMESPACE = f'/derain_demo_{os.getpid()}'  # another demo may run on this network
 CONNECT_SECONDS = 30
 SETTLE_SECONDS = 30
 PRODUCTS = BAG, SHEET, VIDEO, REPORT = (

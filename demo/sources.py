@@ -2,12 +2,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 import sys
 
 import cv2
 import numpy as np
-from rosbags.highlevel import AnyReaderError
+from rosbags.highlevel import AnyReader, AnyReaderError
 
 from derain_ros.images import ImageError
 
@@ -20,6 +21,8 @@ from rain import add_rain, Rain, streak_layer
 BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
 CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)
 CLIP_LAYERS, CLIP_SHIFT = 16, 128
+# images that tell the rate of a bag
+RATED = 100
 
 
 @dataclass(frozen=True)
@@ -121,20 +124,20 @@ def folder(path: Path) -> Source:
 
 
 def bag(path: Path, topic: str | None) -> Source:
-    """Open one image topic of a rosbag, ROS 1 or 2, at the rate at which it was recorded."""
+    """Open one image topic of a rosbag, ROS 1 or 2, at the rate of its first images."""
     try:
         with bag_reader([path]) as reader:
             topics = {connection.topic: reader.topics[connection.topic].msgcount
                       for connection in reader.connections if connection.msgtype in IMAGE_TYPES}
-            seconds = reader.duration / 1e9
+            if topic is None and len(topics) == 1:
+                topic = next(iter(topics))
+            rate = _rate(reader, topic) if topic in topics else None
     except AnyReaderError as error:
         raise DataError(f'{path}: not a readable rosbag ({error})') from error
-    if topic is None and len(topics) == 1:
-        topic = next(iter(topics))
     if topic not in topics:
         raise DataError(f"{path}: has no image topic '{topic}'; "
                         f'set TOPIC to one of: {", ".join(topics) or "(it has none)"}')
-    if topics[topic] < 2:
+    if rate is None:
         raise DataError(f'{path}: {topic} holds {topics[topic]} images, which have no rate; '
                         'show a longer recording')
 
@@ -148,4 +151,13 @@ def bag(path: Path, topic: str | None) -> Source:
                 raise DataError(f'{path}: {topic} holds a broken message ({error}); show '
                                 'another topic or recording') from error
 
-    return Source(f'{path.name} {topic}', topics[topic] / seconds, topics[topic], shots)
+    return Source(f'{path.name} {topic}', rate, topics[topic], shots)
+
+
+def _rate(reader: AnyReader, topic: str) -> float | None:
+    """Give the images per second of the first images of a topic; None if that has no meaning."""
+    chosen = [connection for connection in reader.connections if connection.topic == topic]
+    times = [moment for _, moment, _ in islice(reader.messages(chosen), RATED)]
+    if len(times) < 2 or times[0] == times[-1]:
+        return None
+    return (len(times) - 1) * 1e9 / (times[-1] - times[0])

@@ -1,7 +1,7 @@
 """
 Build the TensorRT engine of a model ahead of time, on the machine that will run it.
 
-    python -m derain_ros.build_engine fast --size 1280x720
+    python3 -m derain_ros.build_engine fast --size 1280x720
 """
 import argparse
 from collections.abc import Callable, Iterator

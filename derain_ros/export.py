@@ -1,8 +1,8 @@
 """
 PyTorch weights to an ONNX graph with uint8 frames in and out.
 
-    python -m derain_ros.export runs/fast/best.safetensors fast.onnx
-    python -m derain_ros.export runs/fast/best.safetensors fast-fp16.onnx --precision fp16
+    python3 -m derain_ros.export runs/fast/best.safetensors fast.onnx
+    python3 -m derain_ros.export runs/fast/best.safetensors fast-fp16.onnx --precision fp16
 """
 import argparse
 import os

@@ -1,4 +1,5 @@
 """What several tests share: the research data, where it is there, and the released model."""
+from importlib.util import find_spec
 import os
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get('DERAIN_DATA', ROOT.parent / 'shared' / 'data'))
+
+if not all(map(find_spec, ('rosbags', 'torch'))):
+    pytest.exit('the tests need more than the car: pip install -r requirements/test.txt, beside '
+                'ROS with -c requirements/constraints-ros.txt', returncode=2)
 
 
 def data_folder(name: str) -> Path:

@@ -1,4 +1,6 @@
 """The demo, as `make demo INPUT=…` runs it: real processes, real DDS, real files."""
+from collections.abc import Iterator
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -22,10 +24,27 @@ KEYS = {'frames_sent', 'frames_received', 'frames_replaced', 'frames_lost', 'lat
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
 
 
+PATIENCE = 120
+
+
+@contextlib.contextmanager
+def started(out: Path, *arguments: object) -> Iterator[subprocess.Popen]:
+    """Start the demo; what is left of it at the end is interrupted, which ends its node too."""
+    process = subprocess.Popen(
+        [sys.executable, ROOT / 'demo' / 'demo.py', '--out', out, *map(str, arguments)], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {'PYTHONPATH': str(ROOT)})
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+
+
 def demo(out: Path, *arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, ROOT / 'demo' / 'demo.py', '--out', out, *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, env=os.environ | {'PYTHONPATH': str(ROOT)})
+    with started(out, *arguments) as process:
+        output, errors = process.communicate(timeout=PATIENCE)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def write_bag(path: Path, street: np.ndarray, frames: int = 6, broken: bool = False,
@@ -101,6 +120,11 @@ def test_a_rosbag_of_humble_is_played(tmp_path, street):
     assert np.array_equal(shots[0].rainy, street[..., ::-1])
 
 
+def test_a_rosbag_is_played_at_the_rate_of_its_images(tmp_path, street):
+    write_bag(tmp_path / 'recorded', street)
+    assert open_source(tmp_path / 'recorded', '/front/image_raw').rate == 10
+
+
 def test_a_video_is_shown_at_its_rate(tmp_path, street):
     writer = cv2.VideoWriter(str(tmp_path / 'drive.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10,
                              (140, 92))
@@ -128,16 +152,15 @@ def test_a_node_that_is_killed_ends_the_demo(tmp_path, street):
     cv2.imwrite(str(photographs / '0.bmp'), large)
     for number in range(1, 200):
         (photographs / f'{number}.bmp').symlink_to(photographs / '0.bmp')
-    process = subprocess.Popen(
-        [sys.executable, ROOT / 'demo' / 'demo.py', '--input', photographs, '--out',
-         tmp_path / 'out'], text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        env=os.environ | {'PYTHONPATH': str(ROOT)})
-    said = ''
-    while not re.search(r'[1-9]\d*/200', said):
-        said += process.stderr.read(1)
-    node = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()[0]
-    os.kill(int(node), signal.SIGKILL)
-    errors = process.communicate(timeout=60)[1]
+    with started(tmp_path / 'out', '--input', photographs) as process:
+        said = ''
+        while not re.search(r'[1-9]\d*/200', said):
+            character = process.stderr.read(1)
+            assert character, f'the demo ended: {said}'
+            said += character
+        node = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()[0]
+        os.kill(int(node), signal.SIGKILL)
+        errors = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 2
     assert re.search(r'error: the de-raining node ended after \d+ of 200 frames', errors)
 

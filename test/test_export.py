@@ -86,7 +86,7 @@ def test_frames_of_a_batch_do_not_touch_each_other(street):
     assert difference(run(engine, frames), alone) <= 1
 
 
-def test_frames_with_padded_rows_are_read_where_they_lie(street):
+def test_frames_with_padded_rows_are_read_as_those_without(street):
     wide = np.zeros((93, 160, 3), np.uint8)
     wide[:, :141] = street
     engine = OpenVinoEngine('fast', 'f32')
@@ -158,9 +158,20 @@ def test_a_late_result_is_refused_and_the_next_one_is_right(street):
     engine = OpenVinoEngine('fast', 'f32')
     expected = run(engine, street[None])
     large, out = np.zeros((1, 1080, 1920, 3), np.uint8), np.zeros((1, 1080, 1920, 3), np.uint8)
-    with pytest.raises(DeadlineError, match='no result within 1 ms'):
+    engine.infer(large, out, 'rgb')
+    with pytest.raises(DeadlineError, match='no result within 1 ms; raise the deadline'):
         engine.infer(large, out, 'rgb', timeout=0.001)
     assert np.array_equal(run(engine, street[None]), expected)
+
+
+def test_compiling_for_a_new_size_holds_up_no_frame_beyond_its_deadline(street):
+    engine, out = OpenVinoEngine('fast', 'f32'), np.zeros_like(street[None])
+    with pytest.raises(DeadlineError, match='141x93: no result within 1 ms, because the network '
+                                            'is still being compiled'):
+        engine.infer(street[None], out, 'rgb', timeout=0.001)
+    assert not out.any()
+    engine.infer(street[None], out, 'rgb')
+    assert np.array_equal(out, run(OpenVinoEngine('fast', 'f32'), street[None]))
 
 
 def test_more_frame_sizes_than_are_kept_still_run():

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ElementTree
 
 from conftest import ROOT
@@ -30,14 +31,14 @@ README = {
         'test_ros2_launch_brings_the_node_to_active, where launch_ros is installed',
     'pip install -r requirements/tensorrt.txt -c requirements/constraints-ros.txt':
         'make, through requirements/test.txt',
-    'python -m derain_ros.build_engine fast --size 1280x720': 'test_build_engine',
-    'python -m pytest test/test_tensorrt.py': 'make test',
+    'python3 -m derain_ros.build_engine fast --size 1280x720': 'test_build_engine',
+    'python3 -m pytest test/test_tensorrt.py': 'make test',
     'pip install -r requirements/training.txt': 'make, through requirements/test.txt',
-    'python training/train.py --config training/config/quick.yaml --data data --out runs/quick':
+    'python3 training/train.py --config training/config/quick.yaml --data data --out runs/quick':
         'test_training_loop',
-    'python training/evaluate.py --weights runs/quick/best.safetensors --data data/rain_light '
+    'python3 training/evaluate.py --weights runs/quick/best.safetensors --data data/rain_light '
     '--numbers 181 200': 'test_training_evaluate',
-    'python -m derain_ros.export runs/quick/best.safetensors quick.onnx': 'test_export',
+    'python3 -m derain_ros.export runs/quick/best.safetensors quick.onnx': 'test_export',
     'make bench': 'by hand, for the figures of the README',
 }
 
@@ -72,11 +73,14 @@ def run(environment: dict[str, str], tmp_path: Path) -> Iterator:
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         processes.append(process)
         output = ''
+        patience = threading.Timer(PATIENCE, process.kill)
+        patience.start()
         for line in process.stdout:
             output += line
             if re.search(wait_for, line):
+                patience.cancel()
                 return output
-        raise AssertionError(f'ended without {wait_for!r}:\n{output}')
+        raise AssertionError(f'ended, or was too slow, without {wait_for!r}:\n{output}')
 
     yield run
     for process in processes:
@@ -148,6 +152,18 @@ def test_every_import_is_a_dependency():
     assert {names.get(name, name) for name in imported} <= depends | required
     of_ros = re.compile(r'\w+_msgs|rcl\w+|launch\w*')
     assert set(filter(of_ros.fullmatch, imports(*(ROOT / 'test').glob('*.py')))) <= depends
+
+
+@pytest.mark.parametrize('page', [
+    'README.md', 'docs/tensorrt.md', 'derain_ros/models/README.md'])
+def test_what_a_page_links_to_is_there(page):
+    path = ROOT / page
+    links = re.findall(r'\]\(([^)#]+)|^\[.+\]: (\S+)', path.read_text(), re.MULTILINE)
+    targets = {inline or reference for inline, reference in links}
+    missing = [target for target in targets
+               if not target.startswith('http') and not (path.parent / target).exists()]
+    assert targets
+    assert missing == []
 
 
 def test_every_command_of_the_readme_is_known_to_be_run():

@@ -1,7 +1,7 @@
 """
 The TensorRT engine at work, on machines with an NVIDIA GPU and TensorRT; elsewhere these skip.
 
-    python -m pytest test/test_tensorrt.py
+    python3 -m pytest test/test_tensorrt.py
 """
 import logging
 from pathlib import Path

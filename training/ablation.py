@@ -2,7 +2,7 @@
 """
 What does each ingredient give? Train without and with it, equally long, and score both.
 
-    OMP_NUM_THREADS=1 python training/ablation.py --study training/studies/recipe.yaml \
+    OMP_NUM_THREADS=1 python3 training/ablation.py --study training/studies/recipe.yaml \
         --data DATA --out runs/recipe
 
 Run it again after an interruption, and it goes on.

@@ -2,8 +2,8 @@
 r"""
 Score a network as it drives: through the CPU engine of the car, from its ONNX graph.
 
-    python training/evaluate.py --weights fast --data Rain100L --json scores.json
-    python training/evaluate.py --weights runs/fast/best.safetensors --data photographs \
+    python3 training/evaluate.py --weights fast --data Rain100L --json scores.json
+    python3 training/evaluate.py --weights runs/fast/best.safetensors --data photographs \
         --truth none --report report
 """
 import argparse

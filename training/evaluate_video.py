@@ -2,8 +2,8 @@
 """
 What a network does to a video that nobody knows the truth of: rain removed, flicker, change.
 
-    python training/evaluate_video.py --weights fast --video rain.mp4
-    python training/evaluate_video.py --weights fast --video frames/ --json video.json
+    python3 training/evaluate_video.py --weights fast --video rain.mp4
+    python3 training/evaluate_video.py --weights fast --video frames/ --json video.json
 
 In rain, the streak energy should fall. Without rain, the image should not change, and the output
 should not flicker more than the input.

@@ -2,7 +2,7 @@
 """
 The log of a run, as a table and a picture.
 
-    python training/history.py runs/fast --csv fast.csv --plot fast.svg
+    python3 training/history.py runs/fast --csv fast.csv --plot fast.svg
 """
 import argparse
 import csv

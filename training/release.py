@@ -2,8 +2,8 @@
 """
 Make a released model of trained weights: weights, float32 graph and float16 graph.
 
-    python training/release.py runs/fast/best.safetensors fast
-    python training/release.py runs/fast/best.safetensors fast --rain-free DATA/clean/camvid
+    python3 training/release.py runs/fast/best.safetensors fast
+    python3 training/release.py runs/fast/best.safetensors fast --rain-free DATA/clean/camvid
 
 The second sets the last bias so that the images in these folders come out as bright as they went
 in; give some that were trained on. The weights are rounded to float16 once, so that all three

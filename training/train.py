@@ -2,7 +2,7 @@
 """
 Train the de-raining network on pairs, synthesized rain and unlabelled real rain.
 
-    python training/train.py --config training/config/fast.yaml --data DATA --out runs/fast
+    python3 training/train.py --config training/config/fast.yaml --data DATA --out runs/fast
 
 The same under torchrun trains over processes, GPUs and machines:
 

@@ -2,7 +2,7 @@
 """
 Write a bag of compressed images from a folder of images or a video, to try training on bags.
 
-    python training/write_bag.py photographs/ rain
+    python3 training/write_bag.py photographs/ rain
 """
 import argparse
 from collections.abc import Iterator

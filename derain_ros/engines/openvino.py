@@ -1,5 +1,7 @@
 """OpenVINO: the engine of machines without a GPU."""
 from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 import contextlib
 from pathlib import Path
 import time
@@ -21,13 +23,11 @@ def preferred_precision(cpu: Path = Path('/proc/cpuinfo')) -> str:
     return 'bf16' if flags & {'amx_bf16', 'avx512_bf16'} else 'f32'
 
 
-def _milliseconds(seconds: float) -> int:
-    return max(0, round(seconds * 1e3))
-
-
 class OpenVinoEngine:
     """
     Runs a graph on the CPU, compiled once per batch size, frame size and channel order.
+
+    Compiling goes on where a deadline ends, so that the frames of a new size are not held up.
 
     OpenVINO keeps whatever follows the last convolution in float32, so the subtraction, the
     clamp and the rounding are exact in bf16 as well.
@@ -48,44 +48,57 @@ class OpenVinoEngine:
         self._core = openvino.Core()
         self._graphs = {order: self._core.read_model(load_graph(model, order).SerializeToString())
                         for order in ('bgr', 'rgb')}
-        self._requests: OrderedDict[tuple, openvino.InferRequest] = OrderedDict()
+        self._compiler = ThreadPoolExecutor(max_workers=1)
+        self._requests: OrderedDict[tuple, Future[openvino.InferRequest]] = OrderedDict()
 
     def infer(self, frames: np.ndarray, out: np.ndarray, order: Order,
               timeout: float | None = None) -> None:
         """De-rain a batch, as ``Engine.infer`` says."""
         check_frames(frames, out)
-        start = time.monotonic()
+        end = None if timeout is None else time.monotonic() + timeout
         # held until the request is done: OpenVINO shares its memory without owning it
         contiguous = np.ascontiguousarray(frames)
         try:
-            request = self._request(frames.shape, order)
+            request = self._request(frames.shape, order, timeout)
             request.set_input_tensor(openvino.Tensor(contiguous, shared_memory=True))
             request.set_output_tensor(openvino.Tensor(out, shared_memory=True))
             request.start_async()
-            if timeout is None:
+            if end is None:
                 request.wait()
-            elif not request.wait_for(_milliseconds(timeout - (time.monotonic() - start))):
+            elif not request.wait_for(max(0, round((end - time.monotonic()) * 1e3))):
                 self._cancel(request)
                 raise DeadlineError(
                     f'{frames.shape[2]}x{frames.shape[1]}: no result within '
-                    f'{_milliseconds(timeout)} ms; raise the deadline, or give smaller images')
+                    f'{timeout * 1e3:.0f} ms; raise the deadline, or give smaller images')
         except RuntimeError as error:
             if isinstance(error, EngineError):
                 raise
             raise EngineError(f'OpenVINO failed: {error}') from error
 
-    def _request(self, shape: tuple[int, ...], order: Order) -> openvino.InferRequest:
+    def _request(self, shape: tuple[int, ...], order: Order,
+                 timeout: float | None) -> openvino.InferRequest:
         key = (*shape, order)
         if key not in self._requests:
-            graph = self._graphs[order].clone()
-            graph.reshape(list(shape))
-            compiled = self._core.compile_model(graph, 'CPU', {
-                'INFERENCE_PRECISION_HINT': self.precision, 'PERFORMANCE_HINT': 'LATENCY'})
-            self._requests[key] = compiled.create_infer_request()
+            self._requests[key] = self._compiler.submit(self._compile, shape, order)
             if len(self._requests) > KEPT:
-                self._requests.popitem(last=False)
+                self._requests.popitem(last=False)[1].cancel()
         self._requests.move_to_end(key)
-        return self._requests[key]
+        try:
+            return self._requests[key].result(timeout)
+        except FutureTimeout as error:
+            raise DeadlineError(
+                f'{shape[2]}x{shape[1]}: no result within {timeout * 1e3:.0f} ms, because the '
+                'network is still being compiled for the first images of this size') from error
+        except RuntimeError:
+            del self._requests[key]  # the next image may find more memory
+            raise
+
+    def _compile(self, shape: tuple[int, ...], order: Order) -> openvino.InferRequest:
+        graph = self._graphs[order].clone()
+        graph.reshape(list(shape))
+        compiled = self._core.compile_model(graph, 'CPU', {
+            'INFERENCE_PRECISION_HINT': self.precision, 'PERFORMANCE_HINT': 'LATENCY'})
+        return compiled.create_infer_request()
 
     @staticmethod
     def _cancel(request: openvino.InferRequest) -> None:
