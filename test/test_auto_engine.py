@@ -76,6 +76,13 @@ class Car:
             assert time.monotonic() < end, self.log.lines
             time.sleep(0.001)
 
+    def miss_deadlines(self, tensorrt: Painter) -> None:
+        """Let TensorRT be late until it is given up."""
+        tensorrt.error = DeadlineError('the GPU gave no result in time')
+        for _ in range(MISSES):
+            with pytest.raises(DeadlineError):
+                self.drive()
+
     def drive_until_problem(self, text: str) -> None:
         """Drive on the CPU until the engine reports a problem."""
         end = time.monotonic() + 10
@@ -184,10 +191,7 @@ def test_a_missed_deadline_is_passed_on_and_many_in_a_row_end_tensorrt(car):
     tensorrt = Painter('tensorrt', 2)
     car.builds.put(tensorrt)
     car.drive_until(2)
-    tensorrt.error = DeadlineError('the GPU gave no result in time')
-    for _ in range(MISSES):
-        with pytest.raises(DeadlineError):
-            car.drive()
+    car.miss_deadlines(tensorrt)
     assert car.drive() == 1
     assert 'no result in time' in car.engine.problem
 
@@ -196,10 +200,7 @@ def test_one_that_was_too_slow_is_given_up_at_once_when_it_is_so_again(car):
     tensorrt = Painter('tensorrt', 2)
     car.builds.put(tensorrt)
     car.drive_until(2)
-    tensorrt.error = DeadlineError('the GPU gave no result in time')
-    for _ in range(MISSES):
-        with pytest.raises(DeadlineError):
-            car.drive()
+    car.miss_deadlines(tensorrt)
     again = Painter('tensorrt', 2)
     again.error = DeadlineError('the GPU gave no result in time')
     car.builds.put(again)
@@ -220,10 +221,7 @@ def test_a_gpu_that_hangs_for_ever_holds_up_nobody(car):
     tensorrt = Hung('tensorrt', 2)
     car.builds.put(tensorrt)
     car.drive_until(2)
-    tensorrt.error = DeadlineError('the GPU gave no result in time')
-    for _ in range(MISSES):
-        with pytest.raises(DeadlineError):
-            car.drive()
+    car.miss_deadlines(tensorrt)
     assert [car.drive() for _ in range(3)] == [1, 1, 1]
     tensorrt.closed.set()
 

@@ -11,6 +11,7 @@ import warnings
 import bags
 from bags import BagFrames, Photographs
 from configuration import Bag
+from conftest import ROOT, SHADES
 import cv2
 import numpy as np
 from pairs import DataError
@@ -22,31 +23,16 @@ from test_training_checkpoints import small_disk
 from torch.utils.data import DataLoader
 from write_bag import write_bag
 
-TOOL = Path(__file__).resolve().parents[1] / 'training' / 'write_bag.py'
 TOPIC = '/front/compressed'
 # one kind of bag each: how it is written, and the file in it that holds the messages
 KINDS = {'ros1': ('rain.bag', 'mcap', 'rain.bag'), 'mcap': ('rain', 'mcap', 'rain/rain.mcap'),
          'sqlite3': ('rain', 'sqlite3', 'rain/rain.db3')}
-SHADES = list(range(0, 240, 10))
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     return tmp_path / 'cache' / 'derain_ros'
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Give a folder of 24 noisy images, each brighter by ten than the one before."""
-    rng = np.random.default_rng(0)
-    for index, shade in enumerate(SHADES):
-        noise = rng.integers(-5, 6, (160, 240, 3)) * (1, 0, -1)
-        image = np.clip(noise + shade, 0, 255).astype(np.uint8)
-        path = tmp_path / 'photos' / f'{index:03}.jpg'
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(image).save(path, quality=95)
-    return tmp_path / 'photos'
 
 
 def record(kind: str, photos: Path, folder: Path) -> str:
@@ -160,7 +146,7 @@ def test_of_several_processes_one_reads_a_bag_through(photos: Path, tmp_path: Pa
     code = f"""
 import sys
 from pathlib import Path
-sys.path[:0] = [{str(TOOL.parent)!r}, {str(TOOL.parents[1])!r}]
+sys.path[:0] = [{str(ROOT / 'training')!r}, {str(ROOT)!r}]
 from bags import BagFrames
 from configuration import Bag
 BagFrames(Bag(path={name!r}), Path({str(tmp_path)!r}), 64)
@@ -299,40 +285,3 @@ def test_broken_photograph_is_named_before_training_starts(photos: Path) -> None
 
     with pytest.raises(DataError, match=r'broken\.png: not a readable image'):
         Photographs(photos, 64, range(0))
-
-
-def write(*arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, TOOL, *map(str, arguments)], capture_output=True,
-                          text=True, check=False)
-
-
-@pytest.mark.parametrize('name', ['out', 'out.bag'])
-def test_what_cannot_be_written_leaves_no_bag(photos: Path, tmp_path: Path, name: str) -> None:
-    options = {'topic': TOPIC, 'rate': 10.0, 'storage': 'mcap'}
-    for _ in range(2):
-        with pytest.raises(DataError, match='nowhere: no such folder'):
-            write_bag(tmp_path / 'nowhere', tmp_path / name, **options)
-    with pytest.raises(DataError, match='--rate 0: must be above 0'):
-        write_bag(photos, tmp_path / name, **options | {'rate': 0.0})
-    (photos / '999.png').write_bytes(b'no image')
-    with pytest.raises(DataError, match=r'999\.png: not a readable image'):
-        write_bag(photos, tmp_path / name, **options)
-
-    assert list(tmp_path.iterdir()) == [photos]
-
-
-def test_a_disk_that_refuses_is_named(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / 'file').write_text('no folder')
-
-    done = write(photos, tmp_path / 'file' / 'out')
-
-    assert done.returncode == 2
-    assert done.stderr.startswith('error: [Errno 20] Not a directory')
-
-
-def test_the_tool_writes_a_bag_from_the_command_line(photos: Path, tmp_path: Path) -> None:
-    first, second = (write('--rate', '30', photos, tmp_path / 'out') for _ in range(2))
-
-    assert (first.returncode, second.returncode) == (0, 2)
-    assert '24 images on /camera/image_raw/compressed' in first.stdout
-    assert 'exists already; remove it' in second.stderr
