@@ -5,6 +5,7 @@ A bag is read through once to find its images; what was found is kept under
 ``$XDG_CACHE_HOME/derain_ros``, and from then on any frame is a seek away. Of a damaged bag the
 readable part is used.
 """
+import atexit
 from collections import OrderedDict
 import fcntl
 from hashlib import sha256
@@ -129,6 +130,12 @@ def _reader(files: list[Path]) -> AnyReader:
             _readers.popitem(last=False)[1].close()
     _readers.move_to_end(key)
     return _readers[key]
+
+
+@atexit.register
+def _close_readers() -> None:
+    for reader in _readers.values():
+        reader.close()
 
 
 def _between(path: Path, times: dict[str, np.ndarray], bag: Bag) -> dict[str, np.ndarray]:
