@@ -121,7 +121,7 @@ class AutoEngine:
             except EngineError as error:
                 self._give_up(accelerator, error)
         self._used = self._cpu
-        left = None if timeout is None else timeout - (self._clock() - start)
+        left = None if timeout is None else max(0.0, timeout - (self._clock() - start))
         self._cpu.infer(frames, out, order, left)
 
     def _accelerator(self, frames: np.ndarray, order: Order) -> Accelerator:
