@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TYPE_CHECKING
+from typing import Literal, TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from derain_ros.encodings import ALIASES, Layout, LAYOUTS, output_encoding, WRITTEN
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
@@ -52,86 +54,9 @@ class Frame:
     encoding: str
 
 
-class _Layout(NamedTuple):
-    """
-    How an encoding lies in memory.
-
-    :param channels: samples per pixel in a row of the message.
-    :param code: OpenCV's conversion to three channels, None if there are three already.
-    :param order: of these three.
-    :param depth: bits per sample, 8 or 16.
-    :param even: the sides that must be even, because two pixels along them share their colour.
-    :param least: smallest width and height that can be converted.
-    """
-
-    channels: int
-    code: int | None = None
-    order: Literal['bgr', 'rgb'] = 'bgr'
-    depth: int = 8
-    even: tuple[str, ...] = ()
-    least: int = 1
-
-    def row(self, width: int) -> int:
-        """Bytes of a row, without padding."""
-        return width * self.channels * self.depth // 8
-
-    def rows(self, height: int) -> int:
-        """Rows of the message's data: colour at half the height lies below the luma plane."""
-        return height * 3 // 2 if 'height' in self.even else height
-
-
-# ROS names a Bayer pattern by its first pixels, OpenCV's older codes by those one row and one
-# column further in. The newer codes (BayerRGGB2BGR) are missing from the OpenCV of Ubuntu 22.04.
-# Below 3 x 3 pixels OpenCV has no neighbours to interpolate from and silently answers black.
-_LAYOUTS = {
-    'bgr8': _Layout(3),
-    'rgb8': _Layout(3, order='rgb'),
-    'bgra8': _Layout(4, cv2.COLOR_BGRA2BGR),
-    'rgba8': _Layout(4, cv2.COLOR_RGBA2RGB, order='rgb'),
-    'mono8': _Layout(1, cv2.COLOR_GRAY2BGR),
-    'bayer_rggb8': _Layout(1, cv2.COLOR_BayerBG2BGR, least=3),
-    'bayer_bggr8': _Layout(1, cv2.COLOR_BayerRG2BGR, least=3),
-    'bayer_gbrg8': _Layout(1, cv2.COLOR_BayerGR2BGR, least=3),
-    'bayer_grbg8': _Layout(1, cv2.COLOR_BayerGB2BGR, least=3),
-    'yuv422': _Layout(2, cv2.COLOR_YUV2BGR_UYVY, even=('width',)),
-    'yuv422_yuy2': _Layout(2, cv2.COLOR_YUV2BGR_YUY2, even=('width',)),
-    'nv12': _Layout(1, cv2.COLOR_YUV2BGR_NV12, even=('width', 'height')),
-    'nv21': _Layout(1, cv2.COLOR_YUV2BGR_NV21, even=('width', 'height')),
-    'mono16': _Layout(1, cv2.COLOR_GRAY2BGR, depth=16),
-    'bgr16': _Layout(3, depth=16),
-    'rgb16': _Layout(3, cv2.COLOR_RGB2BGR, depth=16),
-}
-
-# The names newer releases of sensor_msgs give to yuv422, and OpenCV's own type names, which
-# cv_bridge writes where a node did not say what its image is.
-_ALIASES = {
-    'uyvy': 'yuv422', 'yuyv': 'yuv422_yuy2', '8UC1': 'mono8', '8UC3': 'bgr8', '8UC4': 'bgra8',
-}
-
-# From three channels, in either order, to those of the encodings that a result is published in.
-_WRITTEN = {
-    'bgr8': None,
-    'rgb8': None,
-    'bgra8': cv2.COLOR_BGR2BGRA,
-    'rgba8': cv2.COLOR_RGB2RGBA,
-    'mono8': cv2.COLOR_BGR2GRAY,
-}
-
-
-def output_encoding(encoding: str) -> str:
-    """
-    Name the encoding in which the result of an image is published.
-
-    :param encoding: of the image.
-    :return: the same if it is bgr8, rgb8, bgra8, rgba8 or mono8, under that name; else bgr8.
-    """
-    encoding = _ALIASES.get(encoding, encoding)
-    return encoding if encoding in _WRITTEN else 'bgr8'
-
-
 def is_consistent(message: Image) -> bool:
     """Tell whether a message, of whatever encoding, is a whole image that may be passed on."""
-    layout = _LAYOUTS.get(_ALIASES.get(message.encoding, message.encoding))
+    layout = LAYOUTS.get(ALIASES.get(message.encoding, message.encoding))
     if layout is None:  # how many rows its data has is not known
         return message.width > 0 and message.height > 0 and len(message.data) > 0
     row, rows = layout.row(message.width), layout.rows(message.height)
@@ -145,12 +70,12 @@ def read(message: Image) -> Frame:
     :param message: sensor_msgs/Image, its rows padded or not.
     :raises ImageError: if its encoding is unknown, or its fields contradict each other.
     """
-    encoding = _ALIASES.get(message.encoding, message.encoding)
-    layout = _LAYOUTS.get(encoding)
+    encoding = ALIASES.get(message.encoding, message.encoding)
+    layout = LAYOUTS.get(encoding)
     if layout is None:
         raise ImageError(
             f"encoding '{message.encoding}' is not one that can be de-rained: publish one of "
-            f'{", ".join([*_LAYOUTS, *_ALIASES])}')
+            f'{", ".join([*LAYOUTS, *ALIASES])}')
     _check(message, layout)
     samples = _samples(message, layout)
     return Frame(
@@ -174,13 +99,13 @@ def prepare(message: Image, frame: Frame) -> Pixels:
     height, width, _ = frame.pixels.shape
     message.height, message.width = height, width
     message.encoding, message.is_bigendian = encoding, 0
-    message.step = width * _LAYOUTS[encoding].channels
+    message.step = width * LAYOUTS[encoding].channels
     size = height * message.step
     if len(message.data) != size:
         # Only an array.array is assigned without a look at every element; and a new one, because
         # one that NumPy arrays still view cannot be resized.
         message.data = array('B', bytes(size))
-    if _WRITTEN[encoding] is None:
+    if WRITTEN[encoding] is None:
         return _written(message)
     return np.empty((height, width, 3), np.uint8)
 
@@ -203,7 +128,7 @@ def finish(message: Image, frame: Frame, pixels: Pixels) -> None:
             f'{list(frame.pixels.shape)}: the engine must be given frames of the size it is '
             'built for, and its padding cut off')
     written = _written(message)
-    code = _WRITTEN[message.encoding]
+    code = WRITTEN[message.encoding]
     if code is not None:
         cv2.cvtColor(pixels, code, dst=written)
     elif pixels.__array_interface__ != written.__array_interface__:
@@ -212,7 +137,7 @@ def finish(message: Image, frame: Frame, pixels: Pixels) -> None:
         cv2.insertChannel(frame.alpha, written, 3)
 
 
-def _check(message: Image, layout: _Layout) -> None:
+def _check(message: Image, layout: Layout) -> None:
     """Raise an ImageError unless size, step and data of a message agree with each other."""
     image = f'{message.encoding} image of {message.width} x {message.height} pixels'
     size = len(message.data)
@@ -242,7 +167,7 @@ def _check(message: Image, layout: _Layout) -> None:
             'what cuts or pads the data on its way')
 
 
-def _samples(message: Image, layout: _Layout) -> Pixels:
+def _samples(message: Image, layout: Layout) -> Pixels:
     """View a checked message as uint8 [rows, W, channels] or [rows, W]; only 16 bits copy."""
     size = layout.depth // 8
     samples = np.ndarray(
