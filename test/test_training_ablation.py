@@ -10,11 +10,14 @@ from configuration import ConfigError
 import numpy as np
 from PIL import Image
 import pytest
+import test_training_loop as loop
 import torch
 import yaml
 
 from derain_ros.export import load_network
 
+# small tests are quick on one, and a GPU has other results
+one_thread = loop.one_thread
 STUDIES = Path(__file__).resolve().parents[1] / 'training' / 'studies'
 
 

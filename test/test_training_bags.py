@@ -1,17 +1,14 @@
-"""Real rain from bags of every kind, whole and damaged."""
+"""Real rain from bags of every kind."""
 import contextlib
 import os
 from pathlib import Path
 import shutil
 import sqlite3
-import subprocess
-import sys
-import warnings
 
 import bags
 from bags import BagFrames, Photographs
 from configuration import Bag
-from conftest import ROOT, SHADES
+from conftest import SHADES
 import cv2
 import numpy as np
 from pairs import DataError
@@ -19,7 +16,6 @@ from PIL import Image
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
-from test_training_checkpoints import small_disk
 from torch.utils.data import DataLoader
 from write_bag import write_bag
 
@@ -119,47 +115,6 @@ def test_the_index_is_kept_until_the_bag_changes(photos: Path, tmp_path: Path,
     assert len(BagFrames(bag, tmp_path, 64)) == 1
 
 
-@pytest.mark.parametrize('kind', KINDS)
-def test_of_a_truncated_bag_the_readable_part_is_used(kind: str, photos: Path,
-                                                      tmp_path: Path) -> None:
-    name = record(kind, photos, tmp_path)
-    storage = tmp_path / KINDS[kind][2]
-    if kind == 'mcap':
-        storage = rechunked(storage)
-    storage.write_bytes(storage.read_bytes()[:storage.stat().st_size * 2 // 3])
-
-    with pytest.warns(UserWarning, match=rf'{name}: damaged .*going on with the \d+ images'):
-        frames = BagFrames(Bag(path=name), tmp_path, 64)
-
-    read = shades(frames)
-    assert 8 <= len(read) < 24
-    assert read == SHADES[:len(read)]
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')          # the damage is reported once
-        assert len(BagFrames(Bag(path=name), tmp_path, 64)) == len(read)
-
-
-def test_of_several_processes_one_reads_a_bag_through(photos: Path, tmp_path: Path) -> None:
-    name = record('sqlite3', photos, tmp_path)
-    storage = tmp_path / KINDS['sqlite3'][2]
-    storage.write_bytes(storage.read_bytes()[:storage.stat().st_size * 2 // 3])
-    code = f"""
-import sys
-from pathlib import Path
-sys.path[:0] = [{str(ROOT / 'training')!r}, {str(ROOT)!r}]
-from bags import BagFrames
-from configuration import Bag
-BagFrames(Bag(path={name!r}), Path({str(tmp_path)!r}), 64)
-"""
-
-    processes = [subprocess.Popen([sys.executable, '-c', code], stderr=subprocess.PIPE, text=True)
-                 for _ in range(3)]
-
-    said = [process.communicate()[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], said
-    assert ''.join(said).count(f'{name}: damaged') == 1     # said by who reads it through
-
-
 def test_more_bags_than_may_be_open_are_read(photos: Path, tmp_path: Path,
                                              monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bags, 'OPEN_BAGS', 2)
@@ -174,45 +129,6 @@ def test_more_bags_than_may_be_open_are_read(photos: Path, tmp_path: Path,
         assert [round(float(bag[3].mean()), -1) for bag in frames] == [SHADES[3]] * 4
 
     assert len(os.listdir('/proc/self/fd')) == before
-
-
-def test_a_full_disk_leaves_no_half_copy_of_a_damaged_bag(photos: Path, tmp_path: Path,
-                                                          cache: Path) -> None:
-    name = record('mcap', photos, tmp_path)
-    storage = rechunked(tmp_path / KINDS['mcap'][2])
-    storage.write_bytes(storage.read_bytes()[:storage.stat().st_size * 2 // 3])
-
-    with small_disk(), pytest.raises(OSError, match='File too large'):
-        BagFrames(Bag(path=name), tmp_path, 64)
-
-    assert [path.name for path in cache.rglob('*') if path.is_file()] == ['lock']
-
-
-def rechunked(path: Path) -> Path:
-    """Write an MCAP file anew in small chunks, as a recorder does; ours has a single one."""
-    from mcap.reader import make_reader
-    from mcap.writer import Writer as McapWriter
-    copy = path.with_suffix('.copy')
-    with path.open('rb') as source, copy.open('wb') as target:
-        writer = McapWriter(target, chunk_size=20_000)
-        writer.start(profile='ros2')
-        channel = None
-        for schema, about, message in make_reader(source).iter_messages():
-            if channel is None:
-                channel = writer.register_channel(
-                    about.topic, about.message_encoding,
-                    writer.register_schema(schema.name, schema.encoding, schema.data))
-            writer.add_message(channel, message.log_time, message.data, message.publish_time)
-        writer.finish()
-    return copy.replace(path)
-
-
-def test_recording_that_was_never_closed_is_read(photos: Path, tmp_path: Path) -> None:
-    name = record('mcap', photos, tmp_path)
-    (tmp_path / name / 'metadata.yaml').unlink()
-
-    with pytest.warns(UserWarning, match='damaged'):
-        assert len(BagFrames(Bag(path=name), tmp_path, 64)) == 24
 
 
 def test_an_index_holds_wherever_it_is_read_from(photos: Path, tmp_path: Path,
@@ -235,25 +151,6 @@ def test_engines_can_still_be_trusted_beside_an_index(photos: Path, tmp_path: Pa
         os.umask(before)
 
     assert cache.stat().st_mode & 0o777 == 0o700
-
-
-@pytest.mark.parametrize('content', [b'not a JPEG', b''])
-def test_broken_frame_is_passed_over_and_named(photos: Path, tmp_path: Path,
-                                               content: bytes) -> None:
-    (photos / '005.jpg').write_bytes(content)
-    frames = BagFrames(Bag(path=record('sqlite3', photos, tmp_path)), tmp_path, 64)
-
-    with pytest.warns(UserWarning, match=r'/front/compressed at 2500000000 ns cannot be decoded'):
-        assert round(float(frames[5].mean()), -1) == SHADES[6]
-
-
-def test_what_is_no_bag_is_named(tmp_path: Path) -> None:
-    (tmp_path / 'notes.bag').write_text('it rained')
-
-    with pytest.raises(DataError, match=r'notes\.bag: not a readable bag'):
-        BagFrames(Bag(path='notes.bag'), tmp_path, 64)
-    with pytest.raises(DataError, match=r'nowhere: no such bag'):
-        BagFrames(Bag(path='nowhere'), tmp_path, 64)
 
 
 def test_images_smaller_than_a_crop_are_named(photos: Path, tmp_path: Path) -> None:

@@ -94,15 +94,23 @@ def test_gradient_is_that_of_finite_differences() -> None:
 
 
 def test_matching_is_computed_in_float32_under_autocast() -> None:
-    # in bfloat16 512 and 513 are the same number
-    near = pixels((513.0, 0.0), (513.0, 1.0), (513.0, 2.0))
-    far = pixels((512.0, 0.0), (512.0, 1.0), (512.0, 2.0))
+    generator = torch.Generator().manual_seed(0)
+    near, far = (100 + torch.randn((2, 8, 16, 16), generator=generator) for _ in range(2))
+    expected = matching(near, far)
 
     with torch.autocast('cpu', torch.bfloat16):
         loss = matching(near, far)
 
     assert loss.dtype == torch.float32
-    assert loss.item() == pytest.approx(1.0)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_matching_takes_features_in_bfloat16_as_the_numbers_that_they_are() -> None:
+    generator = torch.Generator().manual_seed(0)
+    near, far = (100 + torch.randn((2, 8, 16, 16), generator=generator) for _ in range(2))
+    near, far = near.bfloat16(), far.bfloat16()
+
+    assert matching(near, far).item() == matching(near.float(), far.float()).item()
 
 
 @pytest.fixture

@@ -94,6 +94,9 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / 'drive.webm').touch()
     with pytest.raises(DataError, match=r'drive\.webm: neither a folder nor a video \(\.avi, '):
         read_images(tmp_path / 'drive.webm')
+    (tmp_path / 'drive.mp4').touch()
+    with pytest.raises(DataError, match=r'drive\.mp4: is a video, where a folder of images is '):
+        read_pairs(tmp_path / 'drive.mp4')
 
 
 def test_clean_video_gives_a_frame_per_second(tmp_path: Path) -> None:

@@ -123,8 +123,8 @@ def ablate(study: Study, configs: dict[str, Config], root: Path, out: Path,
                        f'{", ".join(columns)}; choose another --out')
     for seed, arm in product(study.seeds, arms):
         config, run = replace(configs[arm], seed=seed), out / f'{slug(arm)}-seed{seed}'
-        # what is finished returns at once, and what was changed since is refused
-        train(config, root, run, resume=True)
+        # what is finished takes no step, and what was changed since is refused
+        train(config, root, run, resume=run.exists())
         known = [row for row in rows if (row['arm'], int(row['seed'])) == (arm, seed)]
         if known and int(known[0]['steps']) == config.steps:
             continue

@@ -9,10 +9,12 @@ import atexit
 from collections import OrderedDict
 import fcntl
 from hashlib import sha256
+from io import BytesIO
 import os
 from pathlib import Path
 import warnings
 
+from checkpoints import write_atomically
 from configuration import Bag
 from messages import bag_reader, IMAGE_TYPES, read_message
 import numpy as np
@@ -167,10 +169,9 @@ def _index(path: Path) -> tuple[list[Path], dict[str, np.ndarray]]:
         fcntl.flock(lock, fcntl.LOCK_EX)    # one process of a machine reads the bag through
         if not index.exists():
             files, times = _read_through(path, parts, cache)
-            temporary = cache / 'index.partial'
-            with temporary.open('wb') as file:
-                np.savez(file, files=[str(file) for file in files], **times)
-            os.replace(temporary, index)
+            table = BytesIO()
+            np.savez(table, files=[str(file) for file in files], **times)
+            write_atomically(index, table.getvalue())
     with np.load(index) as stored:
         times = {topic: stored[topic] for topic in stored.files if topic != 'files'}
         return [Path(file) for file in stored['files']], times
@@ -182,14 +183,21 @@ def _read_through(path: Path, parts: list[Path],
         return [path], _image_times([path])
     except Exception as error:  # each storage has exceptions of its own
         reason = error
-    files = [part if _is_whole(part) else salvage(part, cache)
-             for part in parts if part.suffix in SALVAGE]
+    files = [file for part in parts if part.suffix in SALVAGE and (file := _usable(part, cache))]
     times = _image_times(files) if files else {}
     if not times:
         raise DataError(f'{path}: not a readable bag ({reason}); record it again or take it out')
     warnings.warn(f'{path}: damaged ({reason}); going on with the '
                   f'{sum(map(len, times.values()))} images before the damage', stacklevel=2)
     return files, times
+
+
+def _usable(part: Path, cache: Path) -> Path | None:
+    """Give the part, a copy of what can be read of it, or None where nothing can."""
+    if _is_whole(part):
+        return part
+    copy = salvage(part, cache)
+    return copy if _is_whole(copy) else None
 
 
 def _is_whole(part: Path) -> bool:

@@ -29,7 +29,7 @@ from derain_ros.graph import ModelError
 
 # for people; in JSON the names are the keys
 PROTOCOLS = ('Y: 8-bit luma, MATLAB BT.601, SSIM 11x11 Gaussian σ 1.5, valid window. '
-             'RGB: float, clipped, mean over channels.')
+             'RGB: 8-bit, mean over channels.')
 STREAK_SIGMA = 5.0
 
 

@@ -2,7 +2,7 @@
 PSNR and SSIM in the two protocols of the field.
 
 ``Y``: 8-bit luma as MATLAB's rgb2ycbcr gives it, which Rain100H/L scores are published in.
-``RGB``: all three channels, as float. The same image scores about 1.3 dB higher in Y, because
+``RGB``: all three channels, 8-bit. The same image scores about 1.3 dB higher in Y, because
 MATLAB's luma spans 16 to 235.
 """
 import math
@@ -54,7 +54,7 @@ def scores(image: np.ndarray, reference: np.ndarray) -> dict[str, float]:
 
 
 def mean_scores(rows: list[dict[str, float]]) -> dict[str, float | None]:
-    """Give the mean of each score over the images that are not identical; None if all are."""
+    """Give the mean of each score over the images where it is finite; None if it is nowhere."""
     means = {}
     for name in rows[0]:
         finite = [row[name] for row in rows if math.isfinite(row[name])]

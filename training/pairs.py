@@ -59,6 +59,9 @@ def image_files(folder: Path) -> list[Path]:
 
     :raises DataError: the folder is missing, or a file, or holds no image.
     """
+    if folder.suffix.lower() in VIDEO_SUFFIXES and folder.is_file():
+        raise DataError(f'{folder}: is a video, where a folder of images is needed; evaluate.py '
+                        'takes it with --truth none, and write_bag.py makes a bag of it')
     if folder.is_file():
         raise DataError(f'{folder}: neither a folder nor a video '
                         f'({", ".join(sorted(VIDEO_SUFFIXES))}); convert it to MP4')

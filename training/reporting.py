@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataset import Data
@@ -15,36 +16,78 @@ if TYPE_CHECKING:
     from train import Run
 
 
-def report(run: Run, terms: list[float], board: SummaryWriter, progress: tqdm) -> None:
+class Board:
+    """TensorBoard of a run, which goes on where a full disk stops TensorBoard."""
+
+    def __init__(self, folder: Path, step: int, progress: tqdm) -> None:
+        """
+        Write nothing until there is something to show.
+
+        :param step: what was shown beyond it is forgotten: the run has come from there again.
+        """
+        self._folder, self._step, self._progress = folder, step, progress
+        self._writer: SummaryWriter | None = None
+        self._failed = False
+
+    def show(self, step: int, scalars: dict[str, float],
+             pictures: dict[str, np.ndarray] | None = None) -> None:
+        """
+        Show values and uint8 pictures [H, W, 3].
+
+        What cannot be written is said and lost, and so are values until the next pictures: each
+        attempt leaves a file of its own.
+        """
+        if self._failed and pictures is None:
+            return
+        try:
+            if self._writer is None:
+                # TensorBoard drops what is logged from purge_step on
+                self._writer = SummaryWriter(self._folder, purge_step=self._step + 1)
+            for name, value in scalars.items():
+                self._writer.add_scalar(name, value, step)
+            for name, picture in (pictures or {}).items():
+                self._writer.add_image(name, picture, step, dataformats='HWC')
+            self._writer.flush()
+            self._step, self._failed = step, False
+        except OSError as error:
+            self._progress.write(f'{self._folder}: step {step} is not shown ({error}); '
+                                 'make room while training goes on')
+            # a writer that failed once fails for ever
+            self._writer, self._failed = None, True
+
+    def close(self) -> None:
+        """Let go of the file, which holds all that was shown."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+def report(run: Run, terms: list[float], board: Board, progress: tqdm) -> None:
     """Show the mean of the loss terms since the last report."""
     supervision, match = terms
     progress.set_postfix(supervised=f'{supervision:.4f}', match=f'{match:.4f}',
                          skipped=run.skipped)
-    for name, value in (('supervised', supervision), ('match', match)):
-        board.add_scalar(f'loss/{name}', value, run.step)
-    board.add_scalar('learning_rate', learning_rate(run.config, run.step - 1), run.step)
+    scalars = {'loss/supervised': supervision, 'loss/match': match,
+               'learning_rate': learning_rate(run.config, run.step - 1)}
     if progress.format_dict['rate']:
-        board.add_scalar('images_per_second', progress.format_dict['rate'] * progress.unit_scale,
-                         run.step)
+        scalars['images_per_second'] = progress.format_dict['rate'] * progress.unit_scale
+    board.show(run.step, scalars)
 
 
-def validate(run: Run, data: Data, board: SummaryWriter, progress: tqdm) -> float:
+def validate(run: Run, data: Data, board: Board, progress: tqdm) -> float:
     """
     Score every validation set on whole images, 8-bit output, and show a picture of each.
 
     :returns: the mean over the sets of PSNR (Y) in dB; -inf where there is none.
     """
-    means = {}
+    means, pictures = {}, {}
     for name, pairs in data.validation.items():
         outputs = [run.derain(pair.rainy) for pair in pairs]
         means[name] = float(np.mean([psnr(luma(output), luma(pair.clean))
                                      for output, pair in zip(outputs, pairs)]))
-        board.add_scalar(f'psnr_y/{name}', means[name], run.step)
-        board.add_image(name, np.hstack([pairs[0].rainy, outputs[0], pairs[0].clean]), run.step,
-                        dataformats='HWC')
+        pictures[name] = np.hstack([pairs[0].rainy, outputs[0], pairs[0].clean])
     for name, rainy in data.pictures.items():
-        board.add_image(name, np.hstack([rainy, run.derain(rainy)]), run.step, dataformats='HWC')
-    board.flush()
+        pictures[name] = np.hstack([rainy, run.derain(rainy)])
+    board.show(run.step, {f'psnr_y/{name}': mean for name, mean in means.items()}, pictures)
     if not means:
         return -math.inf
     progress.write(f'{run.step}: PSNR (Y) '

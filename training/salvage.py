@@ -1,18 +1,20 @@
 """What can still be read of a damaged bag, copied into a sound one."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 from io import BytesIO
 import os
 from pathlib import Path
 import sqlite3
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, TypeVar
 
-from mcap.records import Channel, Message, Schema
-from mcap.stream_reader import StreamReader
+from mcap.reader import NonSeekingReader
 from mcap.writer import Writer as McapWriter
+from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag1.reader import decompressors, Header, read_bytes, read_uint32, RecordType
 from rosbags.typesys.msg import normalize_msgtype
+
+Item = TypeVar('Item')
 
 
 def salvage(path: Path, folder: Path) -> Path:
@@ -21,33 +23,41 @@ def salvage(path: Path, folder: Path) -> Path:
 
     :param path: storage file, of a suffix in ``SALVAGE``.
     :returns: the copy; it may hold nothing.
+    :raises OSError: the copy cannot be written; there is none then.
     """
     copy, draft = folder / path.name, folder / f'{os.getpid()}_{path.name}'
     try:
         SALVAGE[path.suffix](path, draft)
         os.replace(draft, copy)
+    except sqlite3.Error as error:
+        raise OSError(f'{path}: damaged, and what is left of it cannot be copied to {copy} '
+                      f'({error})') from error
     finally:
         draft.unlink(missing_ok=True)
     return copy
 
 
+def _before_the_damage(items: Iterable[Item]) -> Iterator[Item]:
+    """Give what can be read; what is wrong with the copy is not suppressed."""
+    with contextlib.suppress(Exception):  # the damage shows in many ways
+        yield from items
+
+
 def _mcap(path: Path, copy: Path) -> None:
-    schemas, channels = {0: 0}, {}
+    channels: dict[int, int] = {}
     with path.open('rb') as source, copy.open('wb') as target:
         writer = McapWriter(target)
         writer.start(profile='ros2')
-        with contextlib.suppress(Exception):  # the damage, which shows in many ways
-            for record in StreamReader(source, validate_crcs=True).records:
-                if isinstance(record, Schema):
-                    schemas[record.id] = writer.register_schema(
-                        record.name, record.encoding, record.data)
-                elif isinstance(record, Channel):
-                    channels[record.id] = writer.register_channel(
-                        record.topic, record.message_encoding, schemas[record.schema_id],
-                        record.metadata)
-                elif isinstance(record, Message):
-                    writer.add_message(channels[record.channel_id], record.log_time, record.data,
-                                       record.publish_time, record.sequence)
+        reader = NonSeekingReader(source, validate_crcs=True)
+        for schema, channel, message in _before_the_damage(
+                reader.iter_messages(log_time_order=False)):
+            if channel.id not in channels:
+                channels[channel.id] = writer.register_channel(
+                    channel.topic, channel.message_encoding,
+                    0 if schema is None else writer.register_schema(
+                        schema.name, schema.encoding, schema.data), channel.metadata)
+            writer.add_message(channels[channel.id], message.log_time, message.data,
+                               message.publish_time, message.sequence)
         writer.finish()
 
 
@@ -56,47 +66,65 @@ def _sqlite3(path: Path, copy: Path) -> None:
           contextlib.closing(sqlite3.connect(copy)) as target):
         # without it SQLite refuses any file that is shorter than it says
         source.execute('PRAGMA writable_schema=ON')
-        with contextlib.suppress(sqlite3.DatabaseError):
-            tables = source.execute(
-                "SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
-            for name, sql in tables:
-                target.execute(sql)
-                with contextlib.suppress(sqlite3.DatabaseError):
-                    for row in source.execute(f'SELECT * FROM {name}'):
-                        target.execute(f'INSERT INTO {name} VALUES ({", ".join("?" * len(row))})',
-                                       row)
-            target.execute('CREATE INDEX timestamp_idx ON messages (timestamp)')
+        for name, sql in _rows(source, "SELECT name, sql FROM sqlite_master WHERE type = 'table' "
+                                       "AND name NOT LIKE 'sqlite_%'"):
+            target.execute(sql)
+            for row in _rows(source, f'SELECT * FROM {name}'):
+                # a damaged row may read as NULL, or as one that there is already
+                target.execute(
+                    f'INSERT OR IGNORE INTO {name} VALUES ({", ".join("?" * len(row))})', row)
+            if name == 'messages':
+                target.execute('CREATE INDEX timestamp_idx ON messages (timestamp)')
         target.commit()
 
 
+def _rows(source: sqlite3.Connection, query: str) -> Iterator[tuple]:
+    with contextlib.suppress(sqlite3.DatabaseError):  # the damage
+        yield from source.execute(query)
+
+
 def _ros1(path: Path, copy: Path) -> None:
+    connections: dict[Ros1Topic, Connection] = {}
     with path.open('rb') as source, Ros1Writer(copy) as writer:
-        source.readline()
-        connections: dict = {}
-        with contextlib.suppress(Exception):  # the damage, which shows in many ways
-            while True:
-                header = Header.read(source)
-                # of a last, cut chunk there may be less than it says
-                data = source.read(read_uint32(source))
-                if header.get_uint8('op') == RecordType.CHUNK:
-                    chunk = BytesIO(decompressors[header.get_string('compression')](data))
-                    _copy_chunk(chunk, writer, connections)
+        for about, moment, data in _before_the_damage(_ros1_messages(source)):
+            if about not in connections:
+                connections[about] = writer.add_connection(
+                    about.topic, about.type, msgdef=about.definition, md5sum=about.md5sum)
+            writer.write(connections[about], moment, data)
 
 
-def _copy_chunk(chunk: BinaryIO, writer: Ros1Writer, connections: dict) -> None:
-    while chunk.read(1):
-        chunk.seek(-1, 1)
-        header = Header.read(chunk)
-        if header.get_uint8('op') == RecordType.CONNECTION:
-            about, topic = Header.read(chunk), header.get_string('topic')
-            if header.get_uint32('conn') not in connections:
-                connections[header.get_uint32('conn')] = writer.add_connection(
-                    topic, normalize_msgtype(about.get_string('type')),
-                    msgdef=about.get_string('message_definition'),
-                    md5sum=about.get_string('md5sum'))
-        else:
-            data = read_bytes(chunk, read_uint32(chunk))
-            writer.write(connections[header.get_uint32('conn')], header.get_time('time'), data)
+class Ros1Topic(NamedTuple):
+    """What publishers of one topic have in common."""
+
+    topic: str
+    type: str
+    definition: str
+    md5sum: str
+
+
+def _ros1_messages(source: BinaryIO) -> Iterator[tuple[Ros1Topic, int, bytes]]:
+    """Give topic, time in ns and data of every message, in the order of the file."""
+    source.readline()
+    topics: dict[int, Ros1Topic] = {}
+    while True:
+        header = Header.read(source)
+        # of a last, cut chunk there may be less than it says
+        data = source.read(read_uint32(source))
+        if header.get_uint8('op') != RecordType.CHUNK:
+            continue
+        chunk = BytesIO(decompressors[header.get_string('compression')](data))
+        while chunk.read(1):
+            chunk.seek(-1, 1)
+            header = Header.read(chunk)
+            number = header.get_uint32('conn')
+            if header.get_uint8('op') == RecordType.CONNECTION:
+                about = Header.read(chunk)
+                topics[number] = Ros1Topic(
+                    header.get_string('topic'), normalize_msgtype(about.get_string('type')),
+                    about.get_string('message_definition'), about.get_string('md5sum'))
+            else:
+                yield (topics[number], header.get_time('time'),
+                       read_bytes(chunk, read_uint32(chunk)))
 
 
 SALVAGE: dict[str, Callable[[Path, Path], None]] = {

@@ -9,7 +9,7 @@ The same under torchrun trains over processes, GPUs and machines:
     torchrun --nproc-per-node 8 training/train.py --config ... --data ... --out ...
 """
 import argparse
-from contextlib import nullcontext
+from contextlib import closing
 from dataclasses import asdict
 import math
 from pathlib import Path
@@ -28,7 +28,7 @@ from optimizer import learning_rate, make_optimizers
 from pairs import DataError
 from precision import FORMATS, usable
 from processes import join_processes
-from reporting import report, validate
+from reporting import Board, report, validate
 from safetensors.torch import save
 from start import RunError, start_network
 import torch
@@ -36,7 +36,6 @@ from torch import nn, Tensor
 import torch.distributed
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from derain_ros.network import DerainNetwork
@@ -199,6 +198,8 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
     run = Run(config, device, checkpoint if checkpoint.exists() else None)
     data = read_data(config, root)  # last, because it may take hours
     out.mkdir(parents=True, exist_ok=True)
+    if rank == 0 and resume and not checkpoint.exists():
+        print(f'{out}: holds no checkpoint to resume from; starting at step 0')
     if rank == 0 and run.precision != config.precision:
         print(f'{config.precision}: this CPU has no instructions for it; '
               f'training in {run.precision}')
@@ -206,11 +207,9 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
                   size=config.crop, crops_per_frame=config.real.crops_per_frame, rank=rank,
                   flips=config.flips)
     terms: list[Tensor] = []
-    # TensorBoard drops what is logged from purge_step on; the step of the checkpoint is to stay
-    with (nullcontext() if rank > 0 else SummaryWriter(out / 'tensorboard',
-                                                       purge_step=run.step + 1) as board,
-          tqdm(total=config.steps, initial=run.step, unit='img', disable=rank > 0,
-               unit_scale=config.batch * processes, mininterval=1) as progress):
+    with (tqdm(total=config.steps, initial=run.step, unit='img', disable=rank > 0,
+               unit_scale=config.batch * processes, mininterval=1) as progress,
+          closing(Board(out / 'tensorboard', run.step, progress)) as board):
         for batch in batches(crops, run.step, config.steps, config.workers):
             learnt = run.learn(batch)
             if rank == 0:
@@ -219,7 +218,7 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
                 after_step(run, data, terms, out, board, progress)
 
 
-def after_step(run: Run, data: Data, terms: list[Tensor], out: Path, board: SummaryWriter,
+def after_step(run: Run, data: Data, terms: list[Tensor], out: Path, board: Board,
                progress: tqdm) -> None:
     """Report, validate and keep what is due; ``terms`` are the losses not reported yet."""
     last = run.step == run.config.steps
