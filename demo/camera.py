@@ -67,7 +67,7 @@ class Camera(Node):
         Show a frame to the node, as a camera that is already running would.
 
         Gives True once a frame has come back and every one is accounted for: both ends have
-        found each other, the engine is compiled for this size, and counting may start.
+        found each other, and counting may start.
         """
         if not self._connected:
             self._publish(shot, CONNECTING)
@@ -85,8 +85,10 @@ class Camera(Node):
         self.flight.sent.append(self._publish(shot, 'camera'))
 
     def settled(self) -> bool:
-        """Tell whether every frame has come back or is known to have been replaced."""
-        return len(self.flight.sent) <= len(self.flight.arrived) + self.flight.count('replaced')
+        """Tell whether every frame has come back or was replaced, and the node has said so."""
+        flight = self.flight
+        return (len(flight.sent) <= len(flight.arrived) + flight.count('replaced')
+                and len(flight.sent) <= sum(flight.count(fate) for fate in FATES))
 
     def close(self) -> None:
         """Finish the bag."""

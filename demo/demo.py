@@ -2,7 +2,9 @@
 """
 Play a source as a camera through a real de-raining node, and show what comes out.
 
-    python3 demo/demo.py [--input FOLDER|VIDEO|BAG] [--topic TOPIC] [--out demo_out]
+    make demo [INPUT=FOLDER|VIDEO|BAG] [TOPIC=TOPIC]
+
+Where derain_ros is installed, ``python3 demo/demo.py --help`` says what else there is.
 """
 import argparse
 from collections.abc import Callable, Iterator
@@ -44,6 +46,7 @@ class NodeError(RuntimeError):
 
 def play(source: Source, bag: Path) -> Flight:
     """Send a source through the node, in a process of its own; the results go into ``bag``."""
+    first = next(source.shots()) if source.rate else Shot(np.zeros((16, 16, 3), np.uint8))
     camera = Camera(bag, NAMESPACE)
     executor = SingleThreadedExecutor()
     executor.add_node(camera)
@@ -54,7 +57,6 @@ def play(source: Source, bag: Path) -> Flight:
     node = subprocess.Popen([sys.executable, '-m', 'derain_ros.node', '--ros-args', *patience,
                              '-r', f'__ns:={NAMESPACE}', '--log-level', 'warn'])
     try:
-        first = next(source.shots()) if source.rate else Shot(np.zeros((16, 16, 3), np.uint8))
         if not _wait(lambda: camera.connect(first), CONNECT_SECONDS, node):
             raise NodeError('the de-raining node did not start; its own messages say why')
         _show(source, camera, node)

@@ -79,9 +79,12 @@ def _exported(model: str) -> Iterator[str]:
         raise ModelError(f'{model}: weights need torch ({error}); pip install -r '
                          'requirements/training.txt, or give the ONNX file') from error
     with TemporaryDirectory() as folder:
-        path = Path(folder) / 'model.onnx'
-        export(load_network(Path(model)), path)
-        yield str(path)
+        path = str(Path(folder) / 'model.onnx')
+        try:
+            export(load_network(Path(model)), Path(path))
+            yield path
+        except ModelError as error:
+            raise ModelError(str(error).replace(path, model)) from error
 
 
 def _build(tensorrt: TensorRt, gpu: Gpu, graph: bytes, model: str, cache: EngineCache,

@@ -91,6 +91,8 @@ class DerainNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if self._engine is None:
+            return self._fail('not activated: the engine hangs; clean up and configure again')
         pipeline = Pipeline(self._engine, Image(), self._deliver, deadline=self._deadline)
         try:
             self._subscription = self.create_subscription(
@@ -103,6 +105,8 @@ class DerainNode(LifecycleNode):
         self._pipeline = pipeline
         self._last, self._reported = Counts(), time.monotonic()
         self._silent = self._stuck = 0
+        self._problems.clear()
+        self._latencies.clear()
         self._timer.reset()
         self.get_logger().info(
             f'de-raining {self._subscription.topic_name} into {self._images.topic_name} '
@@ -146,7 +150,8 @@ class DerainNode(LifecycleNode):
     def _stop(self) -> None:
         if self._pipeline is not None:
             self.destroy_subscription(self._subscription)
-            self._pipeline.close()
+            if not self._pipeline.close():
+                self._engine = None
             # the subscription's callback is the pipeline's, and that holds the engine
             self._pipeline = self._subscription = None
 
@@ -182,7 +187,7 @@ class DerainNode(LifecycleNode):
         if self._stuck >= STUCK_REPORTS:
             return (f'{self._engine.name} has been at work on an image for '
                     f'{self._stuck * DIAGNOSTICS_PERIOD:.0f} s')
-        if self._engine.problem or self._silent < SILENT_REPORTS:
+        if self._silent < SILENT_REPORTS:
             return self._engine.problem
         topic = self._subscription.topic_name
         kinds = {publisher.topic_type for publisher in self.get_publishers_info_by_topic(topic)}

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from sensor_msgs.msg import Image
 
 
+# seconds that the image in work may take beyond its deadline, when the pipeline closes
+GRACE = 1.0
+
+
 @dataclass(frozen=True)
 class Counts:
     """What became of the images; each one received ends in one of the other four, or waits."""
@@ -52,7 +56,8 @@ class Pipeline:
     De-rains the newest image, replacing any older one that still waits.
 
     Every image that is taken up reaches ``deliver``: de-rained, or unchanged where that failed or
-    took too long. Only an image that contradicts itself is dropped.
+    took too long. Only an image that contradicts itself is dropped, and one whose engine still
+    hangs after ``close``.
     """
 
     def __init__(self, engine: Engine, output: 'Image', deliver: Callable[[Result], None], *,
@@ -88,12 +93,20 @@ class Pipeline:
             self._waiting = message, self._clock()
             self._changed.notify()
 
-    def close(self) -> None:
-        """Let the image in work finish, forget the one that waits, and stop the thread."""
+    def close(self) -> bool:
+        """
+        Let the image in work finish, forget the one that waits, and stop the thread.
+
+        :returns: whether it stopped. An engine that hangs is left to itself, and what it gives in
+            the end is not delivered; nothing else may use it.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._worker.join()
+        self._worker.join(self._deadline + GRACE)
+        if self._worker.is_alive():
+            self._deliver = lambda _: None
+        return not self._worker.is_alive()
 
     def _work(self) -> None:
         while True:
@@ -116,7 +129,7 @@ class Pipeline:
     def _derain(self, message: 'Image', received: float) -> 'Image':
         frame = images.read(message)
         target = images.prepare(self._output, frame)
-        left = self._deadline - (self._clock() - received)
+        left = max(0.0, self._deadline - (self._clock() - received))
         self._engine.infer(frame.pixels[None], target[None], frame.order, timeout=left)
         images.finish(self._output, frame, target)
         self._output.header = message.header

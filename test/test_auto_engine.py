@@ -213,6 +213,21 @@ def test_one_that_was_too_slow_is_given_up_at_once_when_it_is_so_again(car):
     assert car.drive() == 1
 
 
+def test_one_late_frame_is_forgiven_where_only_the_build_had_failed(car):
+    car.builds.put(EngineError('out of memory'))
+    car.drive_until_problem('out of memory')
+    tensorrt = Painter('tensorrt', 2)
+    tensorrt.error = DeadlineError('the GPU gave no result in time')
+    car.builds.put(tensorrt)
+    car.now += 11
+
+    with pytest.raises(DeadlineError):
+        car.drive_until(2)
+
+    tensorrt.error = None
+    assert car.drive() == 2
+
+
 def test_a_gpu_that_hangs_for_ever_holds_up_nobody(car):
     class Hung(Painter):
         def close(self) -> None:

@@ -164,6 +164,15 @@ def test_bad_arguments_give_one_clear_error(tmp_path, arguments, reason):
     assert 'Traceback' not in result.stderr
 
 
+def test_weights_that_cannot_be_used_are_named(cache, tmp_path):
+    network = DerainNetwork(Shape(channels=4, units=1))
+    network.image_conversion.bias.data[2] = float('nan')
+    save_file(network.state_dict(), tmp_path / 'nan.safetensors',
+              {'shape': network.shape.to_json()})
+    with pytest.raises(ModelError, match=rf"{tmp_path}/nan\.safetensors'.* holds nan"):
+        build_engine(str(tmp_path / 'nan.safetensors'), SMALL, cache=cache)
+
+
 def test_a_broken_file_is_a_clear_error(cache, tmp_path):
     (tmp_path / 'cut.safetensors').write_bytes(b'no weights')
     with pytest.raises(ModelError, match=r'cut\.safetensors'):

@@ -19,8 +19,8 @@ from rosbags.typesys import get_typestore, Stores
 from sources import clip, DataError, open_source
 from test_training_bags import forget_definitions
 
-KEYS = {'frames_sent', 'frames_received', 'frames_replaced', 'frames_lost', 'latency_ms', 'fps',
-        'psnr_before', 'psnr_after', 'engine', 'precision'}
+KEYS = {'frames_sent', 'frames_received', 'frames_replaced', 'frames_passed_through',
+        'frames_lost', 'latency_ms', 'fps', 'psnr_before', 'psnr_after', 'engine', 'precision'}
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
 
 
@@ -71,22 +71,23 @@ def write_bag(path: Path, street: np.ndarray, frames: int = 6, broken: bool = Fa
 def test_a_folder_of_photographs_of_any_size(tmp_path, street):
     photographs, out = tmp_path / 'photographs', tmp_path / 'out'
     photographs.mkdir()
-    for number, size in enumerate([(93, 141), (60, 80), (32, 32)], start=1):
+    for number, size in enumerate([(93, 141), (60, 80), (32, 32), (8, 8)], start=1):
         cv2.imwrite(str(photographs / f'{number}.png'), street[:size[0], :size[1]])
     finished = demo(out, '--input', photographs)
     assert finished.returncode == 0, finished.stderr
     report = json.loads((out / 'report.json').read_text())
     assert report.keys() >= KEYS
-    assert (report['frames_sent'], report['frames_received'], report['frames_lost']) == (3, 3, 0)
+    assert (report['frames_sent'], report['frames_received'], report['frames_lost']) == (4, 4, 0)
+    assert report['frames_passed_through'] == 1, 'the last is too small to be de-rained'
     assert report['psnr_before'] is report['psnr_after'] is None
     assert 'frames_received  ' in finished.stdout
     with AnyReader([out / 'derained_bag']) as bag:
         sizes = [(message.height, message.width) for message in (
             bag.deserialize(data, connection.msgtype)
             for connection, _, data in bag.messages())]
-    assert sizes == [(93, 141), (60, 80), (32, 32)]
+    assert sizes == [(93, 141), (60, 80), (32, 32), (8, 8)]
     assert cv2.imread(str(out / 'before_after.png')) is not None
-    assert cv2.VideoCapture(str(out / 'demo.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 3
+    assert cv2.VideoCapture(str(out / 'demo.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 4
 
 
 def test_a_photograph_that_was_cut_short_is_named(tmp_path, street):

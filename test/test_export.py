@@ -159,16 +159,16 @@ def test_a_late_result_is_refused_and_the_next_one_is_right(street):
     expected = run(engine, street[None])
     large, out = np.zeros((1, 1080, 1920, 3), np.uint8), np.zeros((1, 1080, 1920, 3), np.uint8)
     engine.infer(large, out, 'rgb')
-    with pytest.raises(DeadlineError, match='no result within 1 ms; raise the deadline'):
+    with pytest.raises(DeadlineError, match='no result in the 1 ms that were left of the dead'):
         engine.infer(large, out, 'rgb', timeout=0.001)
     assert np.array_equal(run(engine, street[None]), expected)
 
 
 def test_compiling_for_a_new_size_holds_up_no_frame_beyond_its_deadline(street):
     engine, out = OpenVinoEngine('fast', 'f32'), np.zeros_like(street[None])
-    with pytest.raises(DeadlineError, match='141x93: no result within 1 ms, because the network '
-                                            'is still being compiled'):
-        engine.infer(street[None], out, 'rgb', timeout=0.001)
+    for timeout in (0.001, 60.0):  # the first waits as long as it may, the others not at all
+        with pytest.raises(DeadlineError, match='141x93: the network is still being compiled'):
+            engine.infer(street[None], out, 'rgb', timeout)
     assert not out.any()
     engine.infer(street[None], out, 'rgb')
     assert np.array_equal(out, run(OpenVinoEngine('fast', 'f32'), street[None]))

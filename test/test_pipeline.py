@@ -2,6 +2,7 @@
 from array import array
 import gc
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -145,7 +146,7 @@ def test_the_engine_is_told_how_much_of_the_deadline_is_left(engine, recorder):
 
 
 def test_what_misses_the_deadline_passes_through(pipeline, engine, recorder):
-    engine.error = DeadlineError('no result within 100 ms')
+    engine.error = DeadlineError('no result in time')
     pipeline.submit(image(10))
     recorder.wait()
     (result, pixels), = recorder.results
@@ -190,6 +191,19 @@ def test_closing_waits_for_the_image_in_work_and_forgets_the_waiting_one(
     threading.Timer(0.05, engine.go_on.release).start()
     pipeline.close()
     assert [pixels[0] for _, pixels in recorder.results] == [254]
+
+
+def test_closing_does_not_wait_for_an_engine_that_hangs(pipeline, engine, recorder):
+    engine.held = True
+    pipeline.submit(image(1))
+    assert engine.started.acquire(timeout=PATIENCE)
+    assert not pipeline.close()
+    engine.go_on.release()
+    end = time.monotonic() + PATIENCE
+    while pipeline.counts.derained == 0:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    assert recorder.results == []
 
 
 def test_a_closed_pipeline_lets_go_of_an_engine_that_failed_last():

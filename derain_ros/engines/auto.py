@@ -42,6 +42,7 @@ class Accelerator:
     awaited: bool = False
     failures: int = 0
     misses: int = 0
+    late: bool = False
     retry_at: float = float('-inf')
     used_at: float = float('-inf')
     problem: str = ''
@@ -110,12 +111,13 @@ class AutoEngine:
             try:
                 accelerator.engine.infer(frames, out, order, timeout)
                 accelerator.failures = accelerator.misses = 0
-                accelerator.problem = ''
+                accelerator.late, accelerator.problem = False, ''
                 return
             except DeadlineError as error:
                 accelerator.misses += 1
-                # one that has just been loaded again has already shown that it is late
-                if accelerator.misses == (1 if accelerator.failures else MISSES):
+                # one that was too slow when last loaded needs no second proof
+                if accelerator.misses == (1 if accelerator.late else MISSES):
+                    accelerator.late = True
                     self._give_up(accelerator, error)
                 raise
             except EngineError as error:

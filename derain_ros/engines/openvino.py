@@ -27,7 +27,8 @@ class OpenVinoEngine:
     """
     Runs a graph on the CPU, compiled once per batch size, frame size and channel order.
 
-    Compiling goes on where a deadline ends, so that the frames of a new size are not held up.
+    Of a new size the first frame waits for that as long as its deadline allows. Those after it do
+    not wait at all: their camera goes on at its own rate.
 
     OpenVINO keeps whatever follows the last convolution in float32, so the subtraction, the
     clamp and the rounding are exact in bf16 as well.
@@ -68,8 +69,9 @@ class OpenVinoEngine:
             elif not request.wait_for(max(0, round((end - time.monotonic()) * 1e3))):
                 self._cancel(request)
                 raise DeadlineError(
-                    f'{frames.shape[2]}x{frames.shape[1]}: no result within '
-                    f'{timeout * 1e3:.0f} ms; raise the deadline, or give smaller images')
+                    f'{frames.shape[2]}x{frames.shape[1]}: no result in the '
+                    f'{timeout * 1e3:.0f} ms that were left of the deadline; raise it, or give '
+                    'smaller images')
         except RuntimeError as error:
             if isinstance(error, EngineError):
                 raise
@@ -82,14 +84,16 @@ class OpenVinoEngine:
             self._requests[key] = self._compiler.submit(self._compile, shape, order)
             if len(self._requests) > KEPT:
                 self._requests.popitem(last=False)[1].cancel()
+        elif timeout is not None:
+            timeout = 0
         self._requests.move_to_end(key)
         try:
             return self._requests[key].result(timeout)
         except FutureTimeout as error:
             raise DeadlineError(
-                f'{shape[2]}x{shape[1]}: no result within {timeout * 1e3:.0f} ms, because the '
-                'network is still being compiled for the first images of this size') from error
-        except RuntimeError:
+                f'{shape[2]}x{shape[1]}: the network is still being compiled for the first images '
+                'of this size') from error
+        except Exception:
             del self._requests[key]  # the next image may find more memory
             raise
 
