@@ -56,6 +56,14 @@ def test_partners_may_be_of_different_formats(tmp_path: Path) -> None:
     assert read_pairs(tmp_path)[0].number == 1
 
 
+def test_two_images_of_one_name_are_named(tmp_path: Path) -> None:
+    clean = layout(tmp_path, 'rainy + clean') / 'clean'
+    write(clean / 'norain-12.jpg', CLEAN)
+
+    with pytest.raises(DataError, match=r'norain-12\.png: norain-12\.jpg has the same name but '):
+        read_pairs(tmp_path)
+
+
 def test_missing_partner_is_named(tmp_path: Path) -> None:
     (layout(tmp_path, 'rainy + clean') / 'clean' / 'norain-12.png').unlink()
 

@@ -130,8 +130,7 @@ def read_pairs(folder: Path) -> list[Pair]:
 
 
 def _matched(folder: Path, rainy_files: list[Path], clean_files: list[Path]) -> list[Pair]:
-    rainy_by_key, clean_by_key = ({re.sub('^(no)?rain', '', path.stem): path for path in files}
-                                  for files in (rainy_files, clean_files))
+    rainy_by_key, clean_by_key = _by_key(rainy_files), _by_key(clean_files)
     lonely = sorted(rainy_by_key.keys() ^ clean_by_key.keys())
     if lonely:
         path = (rainy_by_key | clean_by_key)[lonely[0]]
@@ -145,6 +144,16 @@ def _matched(folder: Path, rainy_files: list[Path], clean_files: list[Path]) -> 
                             f'is {clean.shape[1]}x{clean.shape[0]}; sizes must be equal')
         pairs.append(Pair(f'{folder.name}/{path.stem}', number(path), rainy, clean))
     return pairs
+
+
+def _by_key(files: list[Path]) -> dict[str, Path]:
+    by_key: dict[str, Path] = {}
+    for path in files:
+        other = by_key.setdefault(re.sub('^(no)?rain', '', path.stem), path)
+        if other != path:
+            raise DataError(f'{path}: {other.name} has the same name but for the suffix; '
+                            'remove one of them')
+    return by_key
 
 
 def _side_by_side(folder: Path, path: Path) -> Pair:
