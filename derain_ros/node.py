@@ -1,5 +1,6 @@
 """The lifecycle node: it wires topics, parameters and diagnostics, and computes nothing."""
 from collections import deque
+import signal
 import statistics
 import sys
 import time
@@ -231,11 +232,19 @@ class DerainNode(LifecycleNode):
 
 def main(engine: Engine | None = None) -> None:
     """Run the node until a signal, with the given engine or the one that the parameters name."""
+    node, spinning = None, False
+
+    def interrupt(*_: object) -> None:
+        # rclpy ends spinning by itself; an exception may come in a destructor, which prints it
+        if not spinning:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
     rclpy.init()
-    node = None
     try:
         node = DerainNode(engine)
         node.start()
+        spinning = True
         rclpy.spin(node)
     except ParameterException as error:
         sys.exit(f'error: {error}')
