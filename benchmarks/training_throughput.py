@@ -27,8 +27,8 @@ from crops import Batch, batches, Crops
 import cv2
 from dataset import read_data
 import numpy as np
+from run import Run
 import torch
-from train import Run
 from write_bag import write_bag
 
 CONFIG = Path(__file__).resolve().parents[1] / 'training' / 'config' / 'fast.yaml'

@@ -8,15 +8,17 @@ import sys
 import checkpoints
 from checkpoints import write_atomically
 from configuration import Config, read_config
+from crops import Batch
 import numpy as np
 from PIL import Image
 import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
+from start import RunError
 import torch
 from torch import Tensor
 import train as training
-from train import RunError, train
+from train import train
 import yaml
 
 from derain_ros.export import load_network
@@ -172,7 +174,7 @@ def test_non_finite_batch_is_skipped(data: Path, config: Config,
                                      monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     item = training.Crops.__getitem__
 
-    def broken(crops: training.Crops, step: int) -> training.Batch:
+    def broken(crops: training.Crops, step: int) -> Batch:
         batch = item(crops, step)
         return batch._replace(rainy=batch.rainy * float('nan')) if step == 3 else batch
 

@@ -8,9 +8,10 @@ import time
 
 from configuration import Config, read_config
 import pytest
+from start import RunError
 import test_training_loop as loop
 import torch
-from train import RunError, train
+from train import train
 
 from derain_ros.graph import MODELS
 

@@ -26,7 +26,8 @@ import cv2
 from evaluate import derain, evaluate, open_engine, read_scenes, Scene, summarize
 import numpy as np
 from pairs import DataError
-from train import RunError, train
+from start import RunError
+from train import train
 
 from derain_ros.engines import EngineError
 from derain_ros.graph import ModelError

@@ -1,19 +1,14 @@
 """What a run shows of itself: losses as it goes, scores and pictures every so often."""
-from __future__ import annotations
-
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dataset import Data
 from metrics import luma, psnr
 import numpy as np
 from optimizer import learning_rate
+from run import Run
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
-
-if TYPE_CHECKING:
-    from train import Run
 
 
 class Board:
