@@ -1,9 +1,6 @@
 """The lifecycle node: it wires topics, parameters and diagnostics, and computes nothing."""
-from collections import deque
 import signal
-import statistics
 import sys
-import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -17,14 +14,10 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
 from derain_ros.engines import create_engine, Engine
-from derain_ros.pipeline import Counts, Pipeline, Result
+from derain_ros.health import Health, REPORT_PERIOD
+from derain_ros.pipeline import Pipeline, Result
 
-DIAGNOSTICS_PERIOD = 1.0
 LOG_PERIOD = 5.0
-# reports without an image after which a camera is said to be silent
-SILENT_REPORTS = 3
-# reports with an image in work and none finished after which the engine is said to be stuck
-STUCK_REPORTS = 2
 
 
 class DerainNode(LifecycleNode):
@@ -46,15 +39,13 @@ class DerainNode(LifecycleNode):
         self._engine: Engine | None = None
         self._pipeline: Pipeline | None = None
         self._subscription = None
-        self._latencies: deque[float] = deque(maxlen=1000)
-        # the worker writes, a report takes
-        self._problems: deque[str] = deque(maxlen=1)
+        self._health = Health()
         self._failure = ''
         self._declare_parameters()
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # a system clock that is set back would silence reports and log for as long
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.create_timer(DIAGNOSTICS_PERIOD, self._report, clock=self._steady)
+        self._timer = self.create_timer(REPORT_PERIOD, self._report, clock=self._steady)
 
     def _declare_parameters(self) -> None:
         def declare(name: str, default: object, description: str,
@@ -103,11 +94,7 @@ class DerainNode(LifecycleNode):
             pipeline.close()
             return self._fail(f'not activated: {error}')
         self._failure = ''
-        self._pipeline = pipeline
-        self._last, self._reported = Counts(), time.monotonic()
-        self._silent = self._stuck = 0
-        self._problems.clear()
-        self._latencies.clear()
+        self._pipeline, self._health = pipeline, Health()
         self._timer.reset()
         self.get_logger().info(
             f'de-raining {self._subscription.topic_name} into {self._images.topic_name} '
@@ -169,55 +156,30 @@ class DerainNode(LifecycleNode):
                 self._warn(f'image not published: {error}')
             return
         if result.error is None:
-            self._latencies.append(result.latency)
+            self._health.add_latency(result.latency)
 
     def _warn(self, problem: str) -> None:
         """Say it in the log, and in the next report."""
-        self._problems.append(problem)
+        self._health.add_problem(problem)
         self.get_logger().error(problem, throttle_duration_sec=LOG_PERIOD,
                                 throttle_time_source_type=self._steady)
 
-    def _problem(self, counts: Counts) -> str:
-        """Say what is wrong, most urgent first; nothing where all is well."""
-        self._silent = 0 if counts.received > self._last.received else self._silent + 1
-        in_work = counts.received > counts.finished + counts.replaced
-        self._stuck = (self._stuck + 1 if in_work and counts.finished == self._last.finished
-                       else 0)
-        if self._problems:
-            return self._problems.pop()
-        if self._stuck >= STUCK_REPORTS:
-            return (f'{self._engine.name} has been at work on an image for '
-                    f'{self._stuck * DIAGNOSTICS_PERIOD:.0f} s')
-        if self._silent < SILENT_REPORTS:
-            return self._engine.problem
+    def _silence(self, seconds: float) -> str:
         topic = self._subscription.topic_name
         kinds = {publisher.topic_type for publisher in self.get_publishers_info_by_topic(topic)}
         others = ', '.join(sorted(kinds - {'sensor_msgs/msg/Image'}))
-        return (f'no image on {topic} for {self._silent * DIAGNOSTICS_PERIOD:.0f} s: '
+        return (f'no image on {topic} for {seconds:.0f} s: '
                 + (f'{others} is published there, and sensor_msgs/msg/Image is needed'
                    if others else 'is a camera publishing there?'))
 
     def _report(self) -> None:
         if self._pipeline is not None:
-            counts = self._pipeline.counts
-            problem, values = self._problem(counts), self._values(counts)
-            self._last = counts
+            problem, values = self._health.report(
+                self._engine, self._pipeline.counts, self._silence)
             self._publish_status(DiagnosticStatus.WARN if problem else DiagnosticStatus.OK,
                                  problem or 'de-raining', values)
         elif self._failure:
             self._publish_status(DiagnosticStatus.ERROR, self._failure, {})
-
-    def _values(self, counts: Counts) -> dict[str, object]:
-        latencies, now = list(self._latencies), time.monotonic()
-        self._latencies.clear()
-        rate = (counts.derained - self._last.derained) / (now - self._reported)
-        self._reported = now
-        values = {'engine': self._engine.name, 'precision': self._engine.precision,
-                  **vars(counts), 'derained_per_second': f'{rate:.1f}'}
-        if latencies:
-            values |= {'latency_ms_median': f'{statistics.median(latencies) * 1e3:.1f}',
-                       'latency_ms_max': f'{max(latencies) * 1e3:.1f}'}
-        return values
 
     def _publish_status(self, level: bytes, message: str, values: dict[str, object]) -> None:
         status = DiagnosticStatus(
