@@ -120,6 +120,26 @@ def test_parts_with_nothing_in_them_leave_the_others_usable(kind: str, photos: P
         assert shades(BagFrames(Bag(path='drive'), tmp_path, 64)) == SHADES
 
 
+@pytest.mark.parametrize('kind', KINDS)
+def test_damaged_parts_of_the_same_name_are_all_used(kind: str, photos: Path,
+                                                     tmp_path: Path) -> None:
+    damaged(kind, photos, tmp_path)
+    storage, folders = tmp_path / KINDS[kind][2], [tmp_path / name for name in ('a', 'b')]
+    for folder in folders:
+        folder.mkdir()
+        shutil.copy(storage, folder)
+        storage.write_bytes(storage.read_bytes()[:storage.stat().st_size * 2 // 3])
+    shutil.copytree(folders[0], tmp_path / 'drive' / 'a')
+    shutil.copytree(folders[1], tmp_path / 'drive' / 'b')
+
+    with pytest.warns(UserWarning, match='damaged'):
+        long, short, both = (len(BagFrames(Bag(path=path), tmp_path, 64))
+                             for path in ('a', 'b', 'drive'))
+
+    assert 0 < short < long
+    assert both == long + short
+
+
 def test_recording_that_was_never_closed_is_read(photos: Path, tmp_path: Path) -> None:
     name = record('mcap', photos, tmp_path)
     (tmp_path / name / 'metadata.yaml').unlink()

@@ -183,7 +183,9 @@ def _read_through(path: Path, parts: list[Path],
         return [path], _image_times([path])
     except Exception as error:  # each storage has exceptions of its own
         reason = error
-    files = [file for part in parts if part.suffix in SALVAGE and (file := _usable(part, cache))]
+    # parts in different folders may have the same name
+    files = [file for number, part in enumerate(parts) if part.suffix in SALVAGE
+             and (file := _usable(part, cache / f'{number}_{part.name}'))]
     times = _image_times(files) if files else {}
     if not times:
         raise DataError(f'{path}: not a readable bag ({reason}); record it again or take it out')
@@ -192,11 +194,11 @@ def _read_through(path: Path, parts: list[Path],
     return files, times
 
 
-def _usable(part: Path, cache: Path) -> Path | None:
-    """Give the part, a copy of what can be read of it, or None where nothing can."""
+def _usable(part: Path, copy: Path) -> Path | None:
+    """Give the part, or the copy with what can be read of it, or None where nothing can."""
     if _is_whole(part):
         return part
-    copy = salvage(part, cache)
+    salvage(part, copy)
     return copy if _is_whole(copy) else None
 
 

@@ -17,15 +17,14 @@ from rosbags.typesys.msg import normalize_msgtype
 Item = TypeVar('Item')
 
 
-def salvage(path: Path, folder: Path) -> Path:
+def salvage(path: Path, copy: Path) -> None:
     """
-    Copy the messages before the damage into a file of the same name in a folder.
+    Copy the messages before the damage; there may be none.
 
-    :param path: storage file, of a suffix in ``SALVAGE``.
-    :returns: the copy; it may hold nothing.
+    :param path: storage file, of a suffix in ``SALVAGE``; the copy has the same.
     :raises OSError: the copy cannot be written; there is none then.
     """
-    copy, draft = folder / path.name, folder / f'{os.getpid()}_{path.name}'
+    draft = copy.with_name(f'{os.getpid()}_{copy.name}')
     try:
         SALVAGE[path.suffix](path, draft)
         os.replace(draft, copy)
@@ -34,7 +33,6 @@ def salvage(path: Path, folder: Path) -> Path:
                       f'({error})') from error
     finally:
         draft.unlink(missing_ok=True)
-    return copy
 
 
 def _before_the_damage(items: Iterable[Item]) -> Iterator[Item]:
