@@ -5,7 +5,7 @@ sensor_msgs/Image to NumPy and back, for every encoding a colour camera publishe
 will carry the result, and ``finish`` completes it::
 
     frame = read(message)
-    target = prepare(output, frame)      # output: a message of a pool, used again and again
+    target = prepare(output, frame)      # output: one message, used again and again
     engine(frame.pixels, target)         # writes uint8 [H, W, 3] in the order of frame.pixels
     finish(output, frame, target)
 

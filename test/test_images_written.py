@@ -111,7 +111,7 @@ def test_refuses_a_result_of_another_shape_or_type(result):
         finish(output, frame, result)
 
 
-# A pool of messages
+# One message, used again and again
 
 
 def test_a_message_keeps_its_memory_from_frame_to_frame():

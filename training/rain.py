@@ -3,8 +3,8 @@ Synthetic rain: streak layers, how they join an image, and the haze behind them.
 
 Streaks are sparse drops smeared along the direction of fall, the noise and motion blur of the
 Photoshop recipe that Rain800 and Rain1400 were made with, in planes of depth: near rain is
-sparse, long and wide, far rain dense, short and thin. Layers are nearly grey, and added with
-clipping, as in Rain100L/H, or screened over the image, as in the recipe.
+sparse, long and wide, far rain dense, short and thin. Layers are grey, and added with clipping,
+nearly as in Rain100L/H, or screened over the image, as in the recipe.
 """
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Rain:
     One rainfall.
 
     :param angle: direction of fall in degrees from vertical, positive falling to the right.
-    :param density: drops per pixel of the nearest plane, 0.0005 (light) to 0.01 (heavy).
+    :param density: drops per pixel of the nearest plane, 0.0003 (light) to 0.01 (heavy).
     :param length: streak length of the nearest plane in pixels.
     :param brightness: 99th percentile of the layer, 0 to 1.
     """
