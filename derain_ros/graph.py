@@ -46,16 +46,17 @@ def load_graph(model: str, order: Order = 'rgb') -> onnx.ModelProto:
         graph = onnx.load(path)
     except Exception as error:  # protobuf's own exception type is not public
         raise ModelError(f'{path}: not an ONNX file ({error}); export it anew') from error
+    parameters = {tensor.name: tensor for tensor in graph.graph.initializer}
+    for name in (FIRST_WEIGHT, *LAST_PARAMETERS):
+        if name not in parameters:
+            raise ModelError(f"{path}: has no weight '{name}'; export it with derain_ros.export")
     if order == 'bgr':
-        _swap_red_and_blue(graph, path)
+        _swap_red_and_blue(parameters)
     return graph
 
 
-def _swap_red_and_blue(graph: onnx.ModelProto, path: Path) -> None:
-    parameters = {tensor.name: tensor for tensor in graph.graph.initializer}
+def _swap_red_and_blue(parameters: dict[str, onnx.TensorProto]) -> None:
     for name, axis in ((FIRST_WEIGHT, 1), *((name, 0) for name in LAST_PARAMETERS)):
-        if name not in parameters:
-            raise ModelError(f"{path}: has no weight '{name}'; export it with derain_ros.export")
         values = numpy_helper.to_array(parameters[name])
         # pixel-unshuffle keeps the u² channels that come from one colour together
         per_color = np.split(values, 3, axis=axis)

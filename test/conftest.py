@@ -101,8 +101,9 @@ def start(stack: 'Stack', tmp_path: Path) -> Iterator[Callable[..., subprocess.P
     yield start
     for process in processes:
         process.send_signal(signal.SIGINT)  # one that is killed leaves its shared memory behind
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:  # the engine of one test hangs
+    try:
+        for process in processes:
+            process.wait(timeout=20)
+    finally:
+        for process in processes:
             process.kill()
-            process.wait()

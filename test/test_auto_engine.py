@@ -8,7 +8,7 @@ from car import Car, Painter
 import pytest
 
 from derain_ros.engines import DeadlineError, EngineError
-from derain_ros.engines.auto import MISSES
+from derain_ros.engines.auto import KEPT, MISSES
 from derain_ros.engines.tensorrt_graph import Size
 
 
@@ -161,6 +161,16 @@ def test_a_gpu_that_hangs_for_ever_holds_up_nobody(car):
     tensorrt.closed.set()
 
 
+def test_the_engine_used_least_lately_makes_room(car):
+    first = Painter('tensorrt', 2)
+    car.builds.put(first)
+    car.drive_until(2)
+    for number in range(KEPT):
+        car.builds.put(Painter('tensorrt', 3))
+        car.drive((48, 80 + number))
+    assert first.closed.wait(10)
+
+
 def test_a_late_frame_now_and_then_changes_nothing(car):
     tensorrt = Painter('tensorrt', 2)
     car.builds.put(tensorrt)
@@ -195,4 +205,6 @@ def test_a_crash_of_the_build_is_a_problem_not_a_crash_of_the_node(car):
 def test_frames_of_a_wrong_shape_start_no_build(car):
     with pytest.raises(EngineError, match='smallest'):
         car.drive((8, 8))
-    assert car.asked == []
+    car.builds.put(Painter('tensorrt', 2))
+    car.drive_until(2)
+    assert car.asked == [(Size(1, 48, 64), 'bgr')]  # engines are obtained in the order asked for

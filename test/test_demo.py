@@ -153,6 +153,7 @@ def test_a_node_that_is_killed_ends_the_demo(tmp_path, street):
     cv2.imwrite(str(photographs / '0.bmp'), large)
     for number in range(1, 200):
         (photographs / f'{number}.bmp').symlink_to(photographs / '0.bmp')
+    others = set(Path('/dev/shm').iterdir())
     with started(tmp_path / 'out', '--input', photographs) as process:
         said = ''
         while not re.search(r'[1-9]\d*/200', said):
@@ -160,8 +161,11 @@ def test_a_node_that_is_killed_ends_the_demo(tmp_path, street):
             assert character, f'the demo ended: {said}'
             said += character
         node = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()[0]
+        shared = re.findall(r'/dev/shm/\S+', Path(f'/proc/{node}/maps').read_text())
         os.kill(int(node), signal.SIGKILL)
         errors = process.communicate(timeout=PATIENCE)[1]
+    for segment in set(map(Path, shared)) - others:  # a killed node leaves them there
+        segment.unlink(missing_ok=True)
     assert process.returncode == 2
     assert re.search(r'error: the de-raining node ended after \d+ of 200 frames', errors)
 

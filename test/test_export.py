@@ -4,12 +4,13 @@ from pathlib import Path
 from conftest import data_folder
 import cv2
 import numpy as np
+import onnx
 from pairs import read_pairs
 import pytest
 import torch
 
 from derain_ros.engines import create_engine, DeadlineError, EngineError
-from derain_ros.engines.openvino import OpenVinoEngine, preferred_precision
+from derain_ros.engines.openvino import KEPT, OpenVinoEngine, preferred_precision
 from derain_ros.export import export, frame_graph, load_network, main
 from derain_ros.graph import load_graph, model_path, ModelError, MODELS
 from derain_ros.half import halve
@@ -156,12 +157,13 @@ def test_bfloat16_is_used_where_the_cpu_multiplies_in_it(tmp_path, flags, precis
 
 def test_a_late_result_is_refused_and_the_next_one_is_right(street):
     engine = OpenVinoEngine('fast', 'f32')
-    expected = run(engine, street[None])
-    large, out = np.zeros((1, 1080, 1920, 3), np.uint8), np.zeros((1, 1080, 1920, 3), np.uint8)
-    engine.infer(large, out, 'rgb')
+    large = np.resize(street, (1, 1080, 1920, 3))
+    expected, late = run(engine, large), np.zeros_like(large)
     with pytest.raises(DeadlineError, match='no result in the 1 ms that were left of the dead'):
-        engine.infer(large, out, 'rgb', timeout=0.001)
-    assert np.array_equal(run(engine, street[None]), expected)
+        engine.infer(large, late, 'rgb', timeout=0.001)
+    late[:] = 77
+    assert np.array_equal(run(engine, large), expected)
+    assert np.all(late == 77), 'the caller may use the buffer again'
 
 
 def test_compiling_for_a_new_size_holds_up_no_frame_beyond_its_deadline(street):
@@ -174,13 +176,26 @@ def test_compiling_for_a_new_size_holds_up_no_frame_beyond_its_deadline(street):
     assert np.array_equal(out, run(OpenVinoEngine('fast', 'f32'), street[None]))
 
 
-def test_more_frame_sizes_than_are_kept_still_run():
+def test_of_more_frame_sizes_than_are_kept_the_oldest_makes_room_and_comes_back():
     engine = OpenVinoEngine('fast', 'f32')
-    frames = np.random.default_rng(0).integers(0, 256, (1, 16, 34, 3), np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (1, 16, 18 + KEPT, 3), np.uint8)
     first = run(engine, frames[:, :, :16])
-    for width in range(18, 36, 2):
+    for width in range(17, 17 + KEPT):
         run(engine, frames[:, :, :width])
-    assert np.array_equal(run(engine, frames[:, :, :16]), first)
+    again = np.zeros_like(first)
+    with pytest.raises(DeadlineError, match='16x16: the network is still being compiled'):
+        engine.infer(frames[:, :, :16], again, 'rgb', timeout=0.0)
+    engine.infer(frames[:, :, :16], again, 'rgb')
+    assert np.array_equal(again, first)
+
+
+@pytest.mark.parametrize('order', ['rgb', 'bgr'])
+def test_a_graph_that_is_not_of_this_network_is_named(tmp_path, order):
+    value = onnx.helper.make_tensor_value_info('frames', onnx.TensorProto.FLOAT, [1])
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], 'other', [value], [value])),
+              tmp_path / 'other.onnx')
+    with pytest.raises(ModelError, match=r"other\.onnx: has no weight 'feature_transform.*export"):
+        load_graph(str(tmp_path / 'other.onnx'), order)
 
 
 @pytest.mark.parametrize('frames, out, reason', [

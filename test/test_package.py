@@ -19,26 +19,29 @@ PATIENCE = 60
 README = {
     'make demo': 'CI',
     'make test': 'CI',
-    'make demo INPUT=photographs': 'test_demo',
-    'make demo INPUT=drive.mp4': 'test_demo',
-    'make demo INPUT=drive_bag TOPIC=/camera/front/image_raw': 'test_demo',
+    'make demo INPUT=photographs': 'test_demo.py::test_a_folder_of_photographs_of_any_size',
+    'make demo INPUT=drive.mp4': 'test_demo.py::test_a_video_is_shown_at_its_rate',
+    'make demo INPUT=drive_bag TOPIC=/camera/front/image_raw':
+        'test_package.py::test_make_hands_input_and_topic_to_the_demo',
     'rosdep install --from-paths derain_ros --ignore-src -y': 'a machine with ROS',
     'pip install -r derain_ros/requirements/runtime.txt '
     '-c derain_ros/requirements/constraints-ros.txt': 'make, with a ROS that is sourced',
-    'colcon build --packages-select derain_ros': 'the fixture installed',
-    'source install/setup.bash': 'the fixture environment',
+    'colcon build --packages-select derain_ros': 'test_package.py::installed',
+    'source install/setup.bash': 'test_package.py::environment',
     'ros2 launch derain_ros derain.launch.py topic:=/camera/front/image_raw':
-        'test_ros2_launch_brings_the_node_to_active, where launch_ros is installed',
+        'test_package.py::test_ros2_launch_brings_the_node_to_active',
     'pip install -r requirements/tensorrt.txt -c requirements/constraints-ros.txt':
         'make, through requirements/test.txt',
-    'python3 -m derain_ros.build_engine fast --size 1280x720': 'test_build_engine',
+    'python3 -m derain_ros.build_engine fast --size 1280x720':
+        'test_build_engine.py::test_the_command_builds_lists_and_prunes',
     'python3 -m pytest test/test_tensorrt.py': 'make test',
     'pip install -r requirements/training.txt': 'make, through requirements/test.txt',
     'python3 training/train.py --config training/config/quick.yaml --data data --out runs/quick':
-        'test_training_loop',
+        'test_training_loop.py::test_the_experiment_of_the_front_page_trains',
     'python3 training/evaluate.py --weights runs/quick/best.safetensors --data data/rain_light '
-    '--numbers 181 200': 'test_training_evaluate',
-    'python3 -m derain_ros.export runs/quick/best.safetensors quick.onnx': 'test_export',
+    '--numbers 181 200': 'test_training_evaluate.py::test_pairs_are_scored_in_both_protocols',
+    'python3 -m derain_ros.export runs/quick/best.safetensors quick.onnx':
+        'test_export.py::test_the_command_exports_any_trained_weights',
     'make bench': 'by hand, for the figures of the README',
 }
 
@@ -171,3 +174,27 @@ def test_every_command_of_the_readme_is_known_to_be_run():
     lines = re.sub(r'\\\n\s*', '', '\n'.join(blocks)).splitlines()
     commands = {line.split('#')[0].strip() for line in lines}
     assert commands - {''} == set(README)
+    for test in filter(lambda runner: '.py::' in runner, README.values()):
+        file, function = test.split('::')
+        assert f'\ndef {function}(' in (ROOT / 'test' / file).read_text(), test
+
+
+def test_make_hands_input_and_topic_to_the_demo():
+    said = subprocess.run(['make', '-n', 'demo', 'INPUT=my drive', 'TOPIC=/front/image_raw'],
+                          cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert "demo/demo.py --input 'my drive' --topic '/front/image_raw'" in said
+
+
+IN_THE_CAR = """
+import sys
+sys.modules |= dict.fromkeys(['torch', 'safetensors', 'onnxscript', 'tqdm', 'tensorrt'])
+import derain_ros.node, derain_ros.transport, derain_ros.engines.auto
+from derain_ros.engines import create_engine
+print(create_engine('openvino', 'fast').name)
+"""
+
+
+def test_the_car_needs_nothing_of_what_training_needs():
+    said = subprocess.run([sys.executable, '-c', IN_THE_CAR], cwd=ROOT, capture_output=True,
+                          text=True)
+    assert (said.stdout, said.returncode) == ('openvino\n', 0), said.stderr

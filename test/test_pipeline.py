@@ -189,7 +189,7 @@ def test_closing_waits_for_the_image_in_work_and_forgets_the_waiting_one(
     assert engine.started.acquire(timeout=PATIENCE)
     pipeline.submit(image(2))
     threading.Timer(0.05, engine.go_on.release).start()
-    pipeline.close()
+    assert pipeline.close()
     assert [pixels[0] for _, pixels in recorder.results] == [254]
 
 

@@ -219,6 +219,21 @@ def test_training_goes_on_while_the_disk_is_full(data: Path, config: Config, tmp
     assert (tmp_path / 'out' / 'best.safetensors').exists()
 
 
+def test_the_experiment_of_the_front_page_trains(tmp_path: Path, street: np.ndarray) -> None:
+    for name in ('rain_light/rainy/1.png', 'rain_light/clean/1.png',
+                 'rain_light/rainy/181.png', 'rain_light/clean/181.png'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(street).save(tmp_path / name)
+    quick = yaml.safe_load((SCRIPT.parent / 'config' / 'quick.yaml').read_text())
+    (tmp_path / 'quick.yaml').write_text(yaml.safe_dump(quick | {'steps': 2, 'warm_up': 1}))
+
+    result = run(*command(tmp_path / 'quick.yaml', tmp_path, tmp_path / 'out'))
+
+    assert result.returncode == 0, result.stderr
+    assert '2: PSNR (Y) rain_light' in result.stdout
+    load_network(tmp_path / 'out' / 'best.safetensors')
+
+
 def test_error_in_the_data_ends_the_command(data: Path, tmp_path: Path) -> None:
     path = experiment(tmp_path, real={'folders': ['nowhere']})
 

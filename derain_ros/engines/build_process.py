@@ -20,6 +20,7 @@ class BuildProcess:
         """
         self._model, self._log = model, log
         self._process: subprocess.Popen | None = None
+        self._closed = False
         self._rebuilt: set[Path] = set()
 
     def __call__(self, size: Size, order: Order) -> Engine:
@@ -43,7 +44,8 @@ class BuildProcess:
         return TensorRtEngine(cache.read(self._build(size, order, '--rebuild')))
 
     def close(self) -> None:
-        """End a build that is under way."""
+        """End a build that is under way, and those still asked for as soon as they begin."""
+        self._closed = True
         if self._process is not None:
             self._process.terminate()
 
@@ -56,6 +58,9 @@ class BuildProcess:
         # the frames have the first right to the processor
         self._process = subprocess.Popen(['nice', *command], text=True, stdout=subprocess.PIPE,
                                          stderr=subprocess.PIPE)
+        # collecting garbage may close this on any thread, so that a lock could lock itself out
+        if self._closed:
+            self._process.terminate()
         output, messages = self._process.communicate()
         lines = [line for line in messages.splitlines() if line.strip()]
         if self._process.returncode != 0:
