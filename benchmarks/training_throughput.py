@@ -56,9 +56,13 @@ def measure(config: Config, root: Path, rounds: int, steps: int) -> dict[str, fl
     rates: dict[str, list[float]] = {'data': [], 'network': [], 'training': []}
     for index in range(rounds):
         first = index * steps
-        ahead = batches(crops, first, first + steps, config.workers)
         rates['data'].append(rate(lambda step, first=first: crops[first + step], steps))
         rates['network'].append(rate(lambda _: run.learn(fixed), steps))
+        # of what workers cut ahead of time while nobody looked, nothing is counted
+        begun = 2 * config.workers + 1
+        ahead = batches(crops, first, first + begun + steps, config.workers)
+        for _ in range(begun):
+            next(ahead)
         rates['training'].append(rate(lambda _, ahead=ahead: run.learn(next(ahead)), steps))
     return {name: statistics.median(values) * config.batch for name, values in rates.items()}
 

@@ -9,7 +9,6 @@ Where derain_ros is installed, ``python3 demo/demo.py --help`` says what else th
 import argparse
 from collections.abc import Callable, Iterator
 import contextlib
-import json
 import os
 from pathlib import Path
 import shutil
@@ -19,8 +18,12 @@ import sys
 import threading
 import time
 
+# the synthesizer, and what reads images and messages and writes files
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'training'))
+
 from camera import Camera, Flight
 import cv2
+from files import write_json
 import numpy as np
 from pictures import ROWS, write_sheet, write_video
 import rclpy
@@ -151,6 +154,9 @@ def check_apart(path: Path, out: Path) -> None:
     :raises DataError: it would.
     """
     path = path.resolve()
+    if path == out.resolve():
+        raise DataError(f'{path}: is where the demo writes, and would be shown its own pictures; '
+                        'move it')
     if {(out / name).resolve() for name in PRODUCTS} & {path, *path.parents}:
         raise DataError(f'{path}: would be replaced by what the demo writes; move it')
 
@@ -181,7 +187,7 @@ def run(source: Source, out: Path) -> dict:
     write_video(bar, source.rate or 2.0, out / VIDEO)
     write_sheet(sheet, out / SHEET)
     result = report(flight, scores)
-    (out / REPORT).write_text(json.dumps(result, indent=2) + '\n')
+    write_json(out / REPORT, result)
     return result
 
 

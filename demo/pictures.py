@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import cv2
+from files import write_atomically
 import numpy as np
 
 ROWS = 4
@@ -18,12 +19,17 @@ def side_by_side(before: np.ndarray, after: np.ndarray, panel: tuple[int, int]) 
 def write_sheet(rows: list[tuple[np.ndarray, np.ndarray]], path: Path) -> None:
     """Write pairs of before and after, one under the other, as a PNG."""
     panel = _panel(rows[0][0])
-    cv2.imwrite(str(path), np.vstack([side_by_side(*row, panel) for row in rows]))
+    sheet = np.vstack([side_by_side(*row, panel) for row in rows])
+    write_atomically(path, cv2.imencode('.png', sheet)[1].tobytes())
 
 
 def write_video(pairs: Iterable[tuple[np.ndarray, np.ndarray]], rate: float, path: Path) -> None:
-    """Write pairs of before and after as a video; whole or not at all."""
-    writer, panel = None, PANEL
+    """
+    Write pairs of before and after as a video; whole or not at all.
+
+    :raises OSError: the disk is full.
+    """
+    writer, panel, count = None, PANEL, 0
     temporary = path.with_name('partial.mp4')
     try:
         for before, after in pairs:
@@ -32,8 +38,12 @@ def write_video(pairs: Iterable[tuple[np.ndarray, np.ndarray]], rate: float, pat
                 writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*'mp4v'), rate,
                                          (2 * panel[0], panel[1]))
             writer.write(side_by_side(before, after, panel))
+            count += 1
         if writer is not None:
             writer.release()
+            # OpenCV does not tell what it could not write
+            if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) != count:
+                raise OSError(f'{path}: cannot be written whole; make room')
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

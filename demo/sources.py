@@ -4,19 +4,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-import sys
 
 import cv2
+from messages import bag_reader, IMAGE_TYPES, read_message
 import numpy as np
+from pairs import DataError, image_files, read_image, video_frames
+from rain import add_rain, Rain, streak_layer
 from rosbags.highlevel import AnyReader, AnyReaderError
 
 from derain_ros.images import ImageError
-
-# the synthesizer and the readers of images and messages that training uses
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'training'))
-from messages import bag_reader, IMAGE_TYPES, read_message
-from pairs import DataError, image_files, read_image, video_frames
-from rain import add_rain, Rain, streak_layer
 
 BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
 CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)

@@ -146,6 +146,14 @@ def test_the_users_own_files_are_never_replaced(tmp_path, street):
     assert (tmp_path / 'derained_bag' / 'derained_bag.mcap').exists()
 
 
+def test_the_folder_that_is_written_to_is_not_shown(tmp_path, street):
+    cv2.imwrite(str(tmp_path / 'before_after.png'), street)
+    finished = demo(tmp_path, '--input', tmp_path)
+    assert finished.returncode == 2
+    assert f'error: {tmp_path}: is where the demo writes' in finished.stderr
+    assert (tmp_path / 'before_after.png').exists()
+
+
 def test_a_node_that_is_killed_ends_the_demo(tmp_path, street):
     photographs = tmp_path / 'photographs'
     photographs.mkdir()

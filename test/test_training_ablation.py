@@ -7,6 +7,7 @@ import sys
 import ablation
 from ablation import read_study, slug
 from configuration import ConfigError
+from evaluate import read_scenes
 import numpy as np
 from PIL import Image
 import pytest
@@ -15,6 +16,7 @@ import torch
 import yaml
 
 from derain_ros.export import load_network
+from derain_ros.graph import MODELS
 
 # small tests are quick on one, and a GPU has other results
 one_thread = loop.one_thread
@@ -168,4 +170,26 @@ def test_mistakes_are_named(run: Callable[..., int], study: Path,
         f"error: {study}: has no arm 'other'; it has as it is, loss 1 - SSIM\n")
     change(study, **{'as it is': {'crops': 32}})
     with pytest.raises(ConfigError, match="arm 'as it is': unknown key 'crops'; did you mean"):
+        read_study(study)
+
+
+def test_only_what_is_held_out_is_scored(study: Path, data: Path,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablation, 'open_engine', TorchEngine)
+    monkeypatch.setattr(ablation, 'FRAME', (64, 64, 3))
+    config = read_study(study)[1]['as it is']
+    scenes, weights = read_scenes(data / 'pairs', 'pairs'), MODELS / 'fast.safetensors'
+
+    of_all, of_held_out = (ablation.score({'own': part}, config, weights)['own']
+                            for part in (scenes, scenes[2:]))
+
+    assert [scene.number for scene in scenes] == [1, 2, 3, 4]
+    assert of_all == of_held_out
+
+
+@pytest.mark.parametrize('seeds', [[], [1, -1]])
+def test_seeds_that_cannot_be_are_named(study: Path, seeds: list[int]) -> None:
+    study.write_text(yaml.safe_dump(yaml.safe_load(study.read_text()) | {'seeds': seeds}))
+
+    with pytest.raises(ConfigError, match=r'study\.yaml: seeds: \[.*\]; name one or more, from 0'):
         read_study(study)

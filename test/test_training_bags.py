@@ -182,3 +182,22 @@ def test_broken_photograph_is_named_before_training_starts(photos: Path) -> None
 
     with pytest.raises(DataError, match=r'broken\.png: not a readable image'):
         Photographs(photos, 64, range(0))
+
+
+def test_an_image_smaller_than_the_crop_is_passed_over_and_named(photos: Path,
+                                                                 tmp_path: Path) -> None:
+    Image.fromarray(np.full((160, 40, 3), 90, np.uint8)).save(photos / '003.jpg')
+    frames = BagFrames(Bag(path=record('mcap', photos, tmp_path)), tmp_path, 64)
+
+    with pytest.warns(UserWarning, match='at 1500000000 ns is smaller than the crop of 64'):
+        assert round(float(frames[3].mean()), -1) == SHADES[4]
+
+
+def test_images_that_are_no_jpeg_keep_their_colours(photos: Path, tmp_path: Path) -> None:
+    for path in photos.iterdir():
+        path.unlink()
+    Image.fromarray(np.full((64, 64, 3), (200, 120, 40), np.uint8)).save(photos / 'orange.png')
+
+    frames = BagFrames(Bag(path=record('mcap', photos, tmp_path)), tmp_path, 64)
+
+    np.testing.assert_allclose(frames[0].mean((0, 1)), (200, 120, 40), atol=4)

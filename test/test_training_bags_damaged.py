@@ -12,7 +12,7 @@ from pairs import DataError
 import pytest
 import test_training_bags as whole
 from test_training_bags import KINDS, record, shades
-from test_training_checkpoints import small_disk
+from test_training_files import small_disk
 
 cache = whole.cache
 

@@ -1,7 +1,18 @@
 """Batches depend on seed and step alone, whoever cuts them."""
-from crops import batches, Crops, IdentitySource, LayerSource, PairSource
+from collections import Counter
+
+import crops as cropping
+from crops import (
+    batches,
+    Crops,
+    IdentitySource,
+    LayerSource,
+    PairSource,
+    random_window,
+    SyntheticSource,
+)
 import numpy as np
-from pairs import Pair
+from pairs import DataError, Pair
 import pytest
 import torch
 
@@ -106,3 +117,65 @@ def test_without_flips_only_the_background_of_composited_rain_is_mirrored() -> N
 
     assert directions(clean) == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
     assert directions(rainy - clean) == {(1, 1)}
+
+
+def test_every_source_is_drawn_as_often_as_its_share_says(pair: Pair) -> None:
+    rainy, clean, _ = cut(pair, batch=400)[0]
+
+    of_pairs = ((rainy - clean).flatten(1).mean(1) > 0.1).float().mean().item()
+    assert of_pairs == pytest.approx(0.75, abs=0.08)
+
+
+def test_windows_reach_every_edge() -> None:
+    rng, image = np.random.default_rng(0), np.zeros((18, 17, 3), np.uint8)
+
+    corners = {tuple(side.start for side in random_window(image, 16, rng)) for _ in range(100)}
+
+    assert corners == {(top, left) for top in (0, 1, 2) for left in (0, 1)}
+
+
+def test_synthesized_rain_comes_with_haze_or_screened_now_and_then(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: Counter[str] = Counter()
+
+    def count(name: str) -> None:
+        original = getattr(cropping, name)
+
+        def counted(*arguments: object) -> object:
+            drawn[name] += 1
+            return original(*arguments)
+
+        monkeypatch.setattr(cropping, name, counted)
+
+    for name in ('haze', 'screen_rain', 'add_rain'):
+        count(name)
+    source = SyntheticSource([np.full((16, 16, 3), 90, np.uint8)], sensor=0.0)
+
+    for seed in range(200):
+        source.crop(16, np.random.default_rng(seed))
+
+    assert drawn['haze'] == pytest.approx(100, abs=30)
+    assert drawn['screen_rain'] == pytest.approx(40, abs=20)
+    assert drawn['add_rain'] == 200 - drawn['screen_rain']
+
+
+@pytest.mark.parametrize('share', [0.0, 0.25, 1.0])
+def test_so_many_crops_go_through_a_camera(share: float, pair: Pair,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cropping, 'random_sensor', lambda rng: np.zeros_like)   # with its cap on
+    images = [pair.clean + np.uint8(1)]
+    for source in (SyntheticSource(images, share), LayerSource(images, [pair], share),
+                   IdentitySource(images, share)):
+        black = [not np.any(source.crop(16, np.random.default_rng(seed))) for seed in range(100)]
+        assert sum(black) == pytest.approx(100 * share, abs=100 * share * (1 - share))
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_broken_data_is_named_alike_wherever_it_is_read(pair: Pair, workers: int) -> None:
+    class Broken(Striped):
+        def __getitem__(self, index: int) -> np.ndarray:
+            raise DataError('rain.mcap: of no use; take it out')
+
+    with pytest.raises(DataError) as raised:
+        next(batches(cut(pair, frames=Broken()), 0, 1, workers))
+    assert str(raised.value) == 'rain.mcap: of no use; take it out'

@@ -7,6 +7,7 @@ import sys
 
 from evaluate import evaluate, main, rain_energy_removed, read_scenes, summarize
 import numpy as np
+from pairs import DataError
 from PIL import Image
 import pytest
 from safetensors.torch import save_file
@@ -96,7 +97,20 @@ def test_real_rain_gets_a_page_with_sliders(weights: Path, pairs: Path, tmp_path
     assert page.count('type="range"') == 3
     for file in re.findall(r'src="([^"]+)"', page):
         Image.open(report / file).verify()
+    before, after = (np.asarray(Image.open(report / f'0000_{side}.jpg')).mean()
+                     for side in ('before', 'after'))
+    assert before - after == pytest.approx(7, abs=0.5)
     assert Image.open(report / 'contact_sheet.jpg').size == (640, 960)
+
+
+@pytest.mark.parametrize('truth', ['none', 'pairs'])
+def test_images_whose_results_would_be_one_are_named(truth: str, tmp_path: Path,
+                                                     street: np.ndarray) -> None:
+    for suffix in ('png', 'jpg'):
+        Image.fromarray(street[:, :140]).save(tmp_path / f'1.{suffix}')
+
+    with pytest.raises(DataError, match=r'two images are called \S*1 but for the suffix, and '):
+        read_scenes(tmp_path, truth)
 
 
 class Copies:

@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import cv2
+from evaluate import finite
 from evaluate_video import evaluate_video, frames, streak_energy
+from files import write_json
 import numpy as np
 from pairs import DataError
 from PIL import Image
@@ -68,6 +70,18 @@ def test_flicker_is_what_the_output_adds_over_time(street: np.ndarray) -> None:
     result = evaluate_video(Engine(doubled), iter(video))
 
     assert (result['flicker'], result['change']) == (2.0, 5.0)
+
+
+def test_what_is_added_to_a_still_and_plain_video_is_infinitely_more(tmp_path: Path) -> None:
+    plain = np.full((32, 48, 3), 90, np.uint8)
+    striped = plain.copy()
+    striped[:, ::12] = 200
+
+    result = evaluate_video(Engine([plain, striped, plain]), iter([plain] * 3))
+
+    assert (result['flicker'], result['streak_energy']) == (np.inf, np.inf)
+    write_json(tmp_path / 'video.json', finite(result))
+    assert json.loads((tmp_path / 'video.json').read_text())['flicker'] is None
 
 
 def test_folders_are_videos_too(rainy: np.ndarray, tmp_path: Path) -> None:

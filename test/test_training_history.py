@@ -4,9 +4,10 @@ from pathlib import Path
 import sys
 
 from configuration import read_config
-from history import main
+from history import main, write_csv
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_training_files import small_disk
 import test_training_loop as loop
 import train as training
 
@@ -53,3 +54,13 @@ def test_run_without_a_log_is_named(folders: str, tmp_path: Path, monkeypatch: p
     assert history(monkeypatch, tmp_path / 'run', tmp_path / 'x.csv', tmp_path / 'x.svg') == 2
     assert capsys.readouterr().err == (
         f'error: {tmp_path / "run"}: has no TensorBoard log; name the --out of a training\n')
+
+
+def test_a_full_disk_leaves_the_table_as_it_was(tmp_path: Path) -> None:
+    table, longer = tmp_path / 'log.csv', {'loss': dict.fromkeys(range(500), 1.0)}
+    write_csv({'loss': {1: 0.5}}, table)
+
+    with small_disk(), pytest.raises(OSError, match='File too large'):
+        write_csv(longer, table)
+
+    assert table.read_text() == 'step,loss\n1,0.5\n'

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import checkpoints
-from checkpoints import write_atomically
 from configuration import Config, read_config
 from crops import Batch
+from files import write_atomically
 import numpy as np
 from PIL import Image
 import pytest

@@ -1,7 +1,7 @@
 """Muon on convolutions against its definition, and the learning rate by the step."""
 from configuration import Config
 import numpy as np
-from optimizer import learning_rate, make_optimizers
+from optimizer import learning_rate, make_optimizers, Muon, orthogonal
 import pytest
 import torch
 
@@ -69,3 +69,20 @@ def test_rate_warms_up_and_falls_along_a_cosine_to_zero() -> None:
 def test_constant_rate_without_warm_up_is_the_papers() -> None:
     paper = config(schedule='constant', warm_up=0, learning_rate=5e-4)
     assert {learning_rate(paper, step) for step in range(101)} == {5e-4}
+
+
+def test_muon_has_momentum_and_weight_decay() -> None:
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3))
+    expected, muon = weight.detach().clone(), Muon([weight], 0.1, weight_decay=0.5)
+    first, second = torch.randn(2, 4, 3, 3, 3)
+
+    # of Nesterov, with 0.9 of the past and 0.1 of the present
+    means = 0.1 * first, 0.09 * first + 0.1 * second
+    for gradient, mean in zip((first, second), means):
+        weight.grad = gradient.clone()
+        muon.step()
+        direction = orthogonal((0.1 * gradient + 0.9 * mean).flatten(1)).view(weight.shape)
+        expected = expected * (1 - 0.1 * 0.5) - 0.1 * 0.2 * 27 ** 0.5 * direction
+
+    torch.testing.assert_close(weight.detach(), expected)

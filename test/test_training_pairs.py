@@ -123,3 +123,12 @@ def test_published_set_is_read() -> None:
     pairs = read_pairs(data_folder('rain_light'))
 
     assert [pair.number for pair in pairs] == list(range(1, 201))
+
+
+def test_images_are_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6    # the camera was held upright; its first row is the right column
+    ramp = np.tile(np.arange(0, 240, 10, dtype=np.uint8)[:, None, None], (1, 32, 3))
+    Image.fromarray(ramp).save(tmp_path / 'tall.png', exif=exif)
+
+    np.testing.assert_array_equal(read_images(tmp_path)[0], np.rot90(ramp, -1))

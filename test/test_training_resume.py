@@ -8,6 +8,7 @@ import time
 
 from configuration import Config, read_config
 import pytest
+import run
 from start import RunError
 import test_training_loop as loop
 import torch
@@ -86,3 +87,27 @@ def test_resuming_does_not_need_what_the_run_started_from(data: Path, tmp_path: 
     with pytest.raises(RunError, match=r'start: .*first\.safetensors.*; give fast, fast-heavy, '):
         train(read_config(loop.experiment(tmp_path, start=str(first))), data, tmp_path / 'new',
               resume=False)
+
+
+@pytest.mark.parametrize('content', [b'', b'no checkpoint', None])
+def test_a_damaged_checkpoint_is_named_with_the_way_out(
+        content: bytes | None, data: Path, config: Config, tmp_path: Path) -> None:
+    train(config, data, tmp_path / 'out', resume=False)
+    path = tmp_path / 'out' / 'checkpoint.pt'
+    path.write_bytes(path.read_bytes()[:5000] if content is None else content)
+
+    with pytest.raises(RunError, match=r'checkpoint\.pt: cut short, or no checkpoint; train into'):
+        train(config, data, tmp_path / 'out', resume=True)
+
+
+def test_a_run_without_fp16_goes_on_with_it_elsewhere(
+        data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half, whole = (read_config(loop.experiment(tmp_path, precision='fp16', steps=steps))
+                   for steps in (3, 6))
+    monkeypatch.setattr(run, 'usable', lambda precision, device: 'float32')
+    train(half, data, tmp_path / 'out', resume=False)
+    monkeypatch.setattr(run, 'usable', lambda precision, device: precision)
+
+    resumed = run.Run(whole, torch.device('cpu'), tmp_path / 'out' / 'checkpoint.pt')
+
+    assert (resumed.step, resumed.scaler.is_enabled()) == (3, True)

@@ -20,10 +20,10 @@ import time
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from checkpoints import write_atomically
 from configuration import build, Config, ConfigError, make_config, read_yaml
 import cv2
 from evaluate import derain, evaluate, open_engine, read_scenes, Scene, summarize
+from files import write_atomically
 import numpy as np
 from pairs import DataError
 from start import RunError
@@ -58,6 +58,8 @@ def read_study(path: Path) -> tuple[Study, dict[str, Config]]:
     :raises ConfigError: the file cannot be read, or an arm is no experiment.
     """
     study = build(Study, read_yaml(path), str(path))
+    if not study.seeds or min(study.seeds) < 0:
+        raise ConfigError(f'{path}: seeds: {study.seeds}; name one or more, from 0 up')
     return study, {name: make_config(study.experiment | changes, f"{path}: arm '{name}'")
                    for name, changes in study.arms.items()}
 

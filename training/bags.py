@@ -14,8 +14,8 @@ import os
 from pathlib import Path
 import warnings
 
-from checkpoints import write_atomically
 from configuration import Bag
+from files import write_atomically
 from messages import bag_reader, IMAGE_TYPES, read_message
 import numpy as np
 from pairs import DataError, image_files, number, read_image
@@ -81,11 +81,11 @@ class BagFrames:
         if unknown:
             raise DataError(f'{self._path}: has no image topic {", ".join(sorted(unknown))}; '
                             f'it has: {", ".join(sorted(times))}')
-        self._times = _between(self._path, times, bag)
+        self._times, self._smallest = _between(self._path, times, bag), smallest
         # of each topic in turn; arrays, because a list of millions of tuples takes gigabytes
         self._ends = np.cumsum([len(moments) for moments in self._times.values()])
         for topic, end in zip(self._times, self._ends):
-            if min(self[int(end) - len(self._times[topic])].shape[:2]) < smallest:
+            if min(self._sound(int(end) - len(self._times[topic]), 1).shape[:2]) < smallest:
                 raise DataError(f'{self._path}: images of {topic} are smaller than the crop of '
                                 f'{smallest}; name other topics, or train on smaller crops')
 
@@ -94,18 +94,26 @@ class BagFrames:
 
     def __getitem__(self, index: int) -> np.ndarray:
         """
-        Decode a frame, or, where it is broken, the next one that is not.
+        Decode a frame, or, where it is broken or too small, the next one that is not.
 
-        :raises DataError: so many in a row cannot be decoded that it isn't bad luck.
+        :raises DataError: so many in a row are of no use that it isn't bad luck.
         """
+        return self._sound(index, self._smallest)
+
+    def _sound(self, index: int, smallest: int) -> np.ndarray:
         for offset in range(min(TRIES, len(self))):
             topic, moment = self._frame((index + offset) % len(self))
+            problem = f'{self._path}: {topic} at {moment} ns '
             try:
-                return self._decode(topic, moment)
+                frame = self._decode(topic, moment)
             except (images.ImageError, StopIteration, AnyReaderError) as error:
-                problem = f'{self._path}: {topic} at {moment} ns cannot be decoded ({error})'
-                warnings.warn(problem, stacklevel=2)
-        raise DataError(f'{problem}, nor can those after it; '
+                problem += f'cannot be decoded ({error})'
+            else:
+                if min(frame.shape[:2]) >= smallest:
+                    return frame
+                problem += f'is smaller than the crop of {smallest}'
+            warnings.warn(problem, stacklevel=3)
+        raise DataError(f'{problem}, and those after it are of no use either; '
                         'name the topics of colour images under real.bags')
 
     def _frame(self, index: int) -> tuple[str, int]:

@@ -1,38 +1,11 @@
-"""Files that a kill or a full disk leaves as they were, or as they were to be."""
-import contextlib
+"""What a run keeps while it trains."""
 from io import BytesIO
-import os
 from pathlib import Path
 from typing import Any
 
+from files import write_atomically
 import torch
 from tqdm import tqdm
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """
-    Write a file: whole or not at all, and safe on disk once this returns.
-
-    :raises OSError: the disk is full or out of order; the file is as it was before.
-    """
-    temporary = path.with_name(path.name + '.partial')
-    try:
-        with temporary.open('wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    # a loss of power may undo the renaming till then; not every network disk syncs folders
-    with contextlib.suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def keep(path: Path, data: bytes, last: bool, progress: tqdm) -> bool:

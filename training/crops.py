@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from pairs import Pair
+from pairs import DataError, Pair
 from rain import add_rain, haze, rain_layer, rain_of, random_rain, road_depth, screen_rain
 from sensor import backlit, random_sensor
 import torch
@@ -182,9 +182,29 @@ class Crops(Dataset[Batch]):
 
 
 def batches(crops: Crops, start: int, steps: int, workers: int) -> Iterator[Batch]:
-    """Cut the batches of steps ``start`` to ``steps``, ahead of time in worker processes."""
-    return iter(DataLoader(crops, batch_size=None, sampler=range(start, steps),
-                           num_workers=workers, pin_memory=torch.cuda.is_available()))
+    """
+    Cut the batches of steps ``start`` to ``steps``, ahead of time in worker processes.
+
+    :raises DataError: as the sources do.
+    """
+    for batch in DataLoader(_Carrier(crops), batch_size=None, sampler=range(start, steps),
+                            num_workers=workers, pin_memory=torch.cuda.is_available()):
+        if isinstance(batch, DataError):
+            raise batch
+        yield batch
+
+
+@dataclass(frozen=True)
+class _Carrier(Dataset):
+    """Hands on what is wrong with the data: raised in a worker it comes with its traceback."""
+
+    crops: Crops
+
+    def __getitem__(self, step: int) -> Batch | DataError:
+        try:
+            return self.crops[step]
+        except DataError as error:
+            return error
 
 
 def random_window(image: np.ndarray, size: int, rng: np.random.Generator) -> tuple[slice, slice]:

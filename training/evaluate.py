@@ -9,7 +9,6 @@ Score a network as it drives: through the CPU engine of the car, from its ONNX g
 import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-import json
 import math
 from pathlib import Path
 import sys
@@ -18,6 +17,7 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
+from files import write_json
 from gallery import write_report
 from metrics import luma, mean_scores, scores
 import numpy as np
@@ -52,8 +52,8 @@ def read_scenes(data: Path, truth: str) -> list[Scene]:
     :raises DataError: the data cannot be read.
     """
     if truth == 'pairs':
-        return [Scene(pair.name, pair.number, pair.rainy, pair.clean)
-                for pair in read_pairs(data)]
+        return _named_apart(data, [Scene(pair.name, pair.number, pair.rainy, pair.clean)
+                                   for pair in read_pairs(data)])
     if data.is_dir():
         paths = image_files(data)
         named = [(path.stem, number(path), read_image(path)) for path in paths]
@@ -68,7 +68,16 @@ def read_scenes(data: Path, truth: str) -> list[Scene]:
             raise DataError(f'{data}: frames of several sizes, so the camera does not stand still')
         median = np.median([image for _, _, image in named], axis=0)
         truths = [np.rint(median).astype(np.uint8)] * len(named)
-    return [Scene(*item, truth=image) for item, image in zip(named, truths)]
+    return _named_apart(data, [Scene(*item, truth=image) for item, image in zip(named, truths)])
+
+
+def _named_apart(data: Path, scenes: list[Scene]) -> list[Scene]:
+    names = [scene.name for scene in scenes]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f'{data}: two images are called {name} but for the suffix, and their '
+                            'results would be one; rename or remove one of them')
+    return scenes
 
 
 def open_engine(weights: str) -> Engine:
@@ -128,11 +137,12 @@ def summarize(rows: list[dict]) -> dict:
                                           if key not in ('name', 'input')} for row in rows])}
     if 'input' in rows[0]:
         result['input'] = mean_scores([row['input'] for row in rows])
-    return result | {'images': [_finite(row) for row in rows]}
+    return result | {'images': [finite(row) for row in rows]}
 
 
-def _finite(row: dict) -> dict:
-    return {key: _finite(value) if isinstance(value, dict)
+def finite(row: dict) -> dict:
+    """Give the values of a result as JSON can hold them: None is infinite."""
+    return {key: finite(value) if isinstance(value, dict)
             else None if isinstance(value, float) and math.isinf(value) else value
             for key, value in row.items()}
 
@@ -179,7 +189,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows, shots = [], []
     for scene, output, row in evaluate(engine, scenes):
         rows.append(row)
-        print(_line(scene.name, _finite(row)))
+        print(_line(scene.name, finite(row)))
         if arguments.save:
             path = arguments.save / f'{scene.name}.png'
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +201,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(_line('input, mean', result['input']))
     print(_line('output, mean', result['mean']))
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + '\n')
+        write_json(arguments.json, result)
     if arguments.report:
         write_report(arguments.report, shots)
 

@@ -10,14 +10,15 @@ should not flicker more than the input.
 """
 import argparse
 from collections.abc import Iterator
-import json
+import math
 from pathlib import Path
 import sys
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
-from evaluate import derain, open_engine
+from evaluate import derain, finite, open_engine
+from files import write_json
 from metrics import luma
 import numpy as np
 from pairs import DataError, image_files, read_image, video_frames, VIDEO_SUFFIXES
@@ -90,9 +91,11 @@ def evaluate_video(engine: Engine, video: Iterator[np.ndarray]) -> dict[str, flo
 
 
 def _relative(before_after: list) -> float:
-    """Give the sum after by the sum before; 1 where there is nothing."""
+    """Give the sum after by the sum before; 1 where both are 0, and infinite where it was 0."""
     before, after = np.sum(before_after, axis=0) if before_after else (0.0, 0.0)
-    return float(after / before) if before > 0 else 1.0
+    if before == after:
+        return 1.0
+    return float(after / before) if before > 0 else math.inf
 
 
 def main() -> int:
@@ -105,7 +108,7 @@ def main() -> int:
     try:
         result = evaluate_video(open_engine(arguments.weights), frames(arguments.video))
         if arguments.json:
-            arguments.json.write_text(json.dumps(result, indent=2) + '\n')
+            write_json(arguments.json, finite(result))
     except (DataError, ModelError, EngineError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

@@ -6,9 +6,11 @@ The log of a run, as a table and a picture.
 """
 import argparse
 import csv
+from io import StringIO
 from pathlib import Path
 import sys
 
+from files import write_atomically
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -36,12 +38,13 @@ def read_history(run: Path) -> dict[str, dict[int, float]]:
 def write_csv(history: dict[str, dict[int, float]], path: Path) -> None:
     """Write a row for each step that something is known of, and a column for each scalar."""
     names = sorted(history)
-    with path.open('w', newline='') as file:
-        writer = csv.writer(file)
-        writer.writerow(['step', *names])
-        for step in sorted(set().union(*history.values())):
-            cells = [history[name].get(step) for name in names]
-            writer.writerow([step, *('' if cell is None else f'{cell:.6g}' for cell in cells)])
+    table = StringIO()
+    writer = csv.writer(table)
+    writer.writerow(['step', *names])
+    for step in sorted(set().union(*history.values())):
+        cells = [history[name].get(step) for name in names]
+        writer.writerow([step, *('' if cell is None else f'{cell:.6g}' for cell in cells)])
+    write_atomically(path, table.getvalue().encode())
 
 
 def plot(history: dict[str, dict[int, float]], path: Path) -> None:

@@ -72,13 +72,16 @@ def validate(run: Run, data: Data, board: Board, progress: tqdm) -> float:
     """
     Score every validation set on whole images, 8-bit output, and show a picture of each.
 
-    :returns: the mean over the sets of PSNR (Y) in dB; -inf where there is none.
+    :returns: the mean over the sets of PSNR (Y) in dB; -inf where there is none. A pair that
+        comes out identical counts nowhere: its score is infinite, and no other would be better.
     """
     means, pictures = {}, {}
     for name, pairs in data.validation.items():
         outputs = [run.derain(pair.rainy) for pair in pairs]
-        means[name] = float(np.mean([psnr(luma(output), luma(pair.clean))
-                                     for output, pair in zip(outputs, pairs)]))
+        finite = [score for output, pair in zip(outputs, pairs)
+                  if math.isfinite(score := psnr(luma(output), luma(pair.clean)))]
+        if finite:
+            means[name] = float(np.mean(finite))
         pictures[name] = np.hstack([pairs[0].rainy, outputs[0], pairs[0].clean])
     for name, rainy in data.pictures.items():
         pictures[name] = np.hstack([rainy, run.derain(rainy)])

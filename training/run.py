@@ -144,7 +144,11 @@ class Run:
                     {'shape': self.config.shape.to_json()})
 
     def _resume(self, checkpoint: Path) -> None:
-        state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        try:
+            state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        except Exception as error:  # and what they say is of no help to anybody
+            raise RunError(f'{checkpoint}: cut short, or no checkpoint; train into another --out, '
+                           'with last.safetensors for start') from error
         changed = [name for name, value in asdict(self.config).items()
                    if name not in FREE and state['config'].get(name) != value]
         if changed:
@@ -158,6 +162,7 @@ class Run:
             raise RunError(f'{checkpoint}: has trained {state["step"]} steps, more than steps: '
                            f'{self.config.steps}; train into another --out')
         for name, part in self._parts.items():
-            part.load_state_dict(state[name])
+            if state[name]:  # a scaler that was not needed has nothing to say
+                part.load_state_dict(state[name])
         for name in COUNTS:
             setattr(self, name, state[name])

@@ -6,7 +6,7 @@ from pathlib import Path
 import resource
 import signal
 
-from checkpoints import write_atomically
+from files import write_atomically
 import pytest
 
 
