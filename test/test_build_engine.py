@@ -1,4 +1,5 @@
 """Engines of the released models, really built: TensorRT for RTX needs no GPU for it."""
+from dataclasses import replace
 import os
 from pathlib import Path
 import signal
@@ -81,6 +82,11 @@ def test_trained_weights_become_an_engine_too(cache, tmp_path):
     assert entry.facts.convolutions == {'fp16': 1 + 4 + 3 * 4 + 2 + 1}
 
 
+def test_each_order_has_a_graph_of_its_own(cache):
+    bgr, rgb = (build_engine('fast', SMALL, order=order, cache=cache) for order in ('bgr', 'rgb'))
+    assert bgr.key.graph != rgb.key.graph
+
+
 def test_an_operator_that_tensorrt_does_not_know_is_named(cache, tmp_path):
     graph = load_graph('fast')
     node = next(node for node in graph.graph.node if node.op_type == 'Round')
@@ -134,10 +140,16 @@ def test_progress_goes_from_nothing_to_all(cache):
 
 
 def test_the_command_builds_lists_and_prunes(tmp_path):
-    built = command(tmp_path, 'fast', '--size', '64x48', '--batch', '2')
+    built = command(tmp_path, 'fast', '--size', '64x48', '--batch', '2', '--order', 'rgb',
+                    '--precision', 'fp32')
     path = Path(built.stdout.strip())
     assert path.parent == tmp_path / 'derain_ros'
-    assert 'convolutions in fp16' in built.stderr
+    assert 'convolutions in fp32' in built.stderr
+    cache = EngineCache(path.parent)
+    key = cache.read(path).key
+    assert (key.batch, key.height, key.width, key.order) == (2, 48, 64, 'rgb')
+    assert 'removed' not in command(tmp_path, '--prune').stdout
+    old = cache.get(replace(key, version='1.0'), lambda: (b'old', cache.read(path).facts))
     listed = command(tmp_path, '--list')
     assert path.name in listed.stdout
     assert TENSORRT.version in listed.stdout
@@ -145,7 +157,8 @@ def test_the_command_builds_lists_and_prunes(tmp_path):
     assert 'damaged' in command(tmp_path, '--list').stdout
     pruned = command(tmp_path, '--prune')
     assert f'removed {path}' in pruned.stdout
-    assert not path.exists()
+    assert f'removed {old.path}' in pruned.stdout
+    assert list(cache.entries()) == []
 
 
 @pytest.mark.parametrize('arguments, reason', [

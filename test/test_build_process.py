@@ -43,6 +43,8 @@ def test_closing_ends_the_build_under_way_and_the_one_behind_it(tmp_path, monkey
 
 
 def test_the_last_line_of_a_failed_build_is_the_reason(tmp_path, monkeypatch):
-    command(tmp_path, monkeypatch, 'echo building >&2', 'echo "error: no memory" >&2', 'exit 2')
-    with pytest.raises(EngineError, match=r'^TensorRT engine not built: no memory$'):
+    command(tmp_path, monkeypatch, 'echo building >&2', 'echo "error: as nice as $(nice)" >&2',
+            'exit 2')
+    niceness = min(19, os.nice(0) + 10)  # the frames have the first right to the processor
+    with pytest.raises(EngineError, match=rf'^TensorRT engine not built: as nice as {niceness}$'):
         BuildProcess('fast', logging.getLogger())(SMALL, 'bgr')

@@ -173,6 +173,22 @@ def test_a_directory_that_others_can_write_is_not_trusted(cache, mode):
         cache.read(entry.path)
 
 
+def test_a_directory_of_another_user_is_not_trusted(cache, monkeypatch):
+    status = os.stat_result((0o40700, 0, 0, 2, 4321, 4321, 0, 0, 0, 0))
+    monkeypatch.setattr(Path, 'stat', lambda *_, **__: status)
+    with pytest.raises(CacheError, match='plant an engine'):
+        cache.read(cache.directory / 'any.engine')
+
+
+def test_a_directory_that_may_not_be_entered_is_named(cache, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(Path, 'stat', refuse)
+    with pytest.raises(CacheError, match=r'derain_ros cannot be entered \(Permission denied\); '):
+        cache.read(cache.directory / 'any.engine')
+
+
 def test_the_directory_is_the_users_alone(built):
     assert built.stat().st_mode & 0o777 == 0o700
 

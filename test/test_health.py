@@ -47,8 +47,8 @@ def test_rate_and_latencies_are_of_the_time_since_the_last_report(engine):
         'replaced': 1, 'passed_through': 1, 'dropped': 0, 'derained_per_second': '1.5',
         'latency_ms_median': '11.0', 'latency_ms_max': '30.0'}
     clock.now += 4
-    _, values = health.report(engine, Counts(received=6, derained=4), str)
-    assert values['derained_per_second'] == '0.2'
+    _, values = health.report(engine, Counts(received=9, derained=7), str)
+    assert values['derained_per_second'] == '1.0'
     assert 'latency_ms_median' not in values
 
 
@@ -56,6 +56,12 @@ def test_a_camera_is_silent_from_the_third_report_on_until_it_speaks(engine):
     quiet, speaking = Counts(received=1, derained=1), Counts(received=2, derained=2)
     assert problems(Health(), engine, quiet, quiet, quiet, quiet, quiet, speaking, speaking) == [
         '', '', '', 'nothing for 3 s', 'nothing for 4 s', '', '']
+
+
+@pytest.mark.parametrize('fate', ['derained', 'replaced', 'passed_through', 'dropped'])
+def test_silence_is_silence_whatever_became_of_the_last_image(engine, fate):
+    counts = Counts(**{'received': 2, 'derained': 1} | {fate: 1 + (fate == 'derained')})
+    assert problems(Health(), engine, *[counts] * 4)[-1] == 'nothing for 3 s'
 
 
 def test_an_engine_is_stuck_where_one_image_stays_in_work(engine):

@@ -143,6 +143,7 @@ def test_the_engine_is_told_how_much_of_the_deadline_is_left(engine, recorder):
     recorder.wait(2)
     pipeline.close()
     assert engine.timeouts == pytest.approx([0.1, 0.06])
+    assert [result.latency for result, _ in recorder.results] == pytest.approx([0.04, 0.04])
 
 
 def test_what_misses_the_deadline_passes_through(pipeline, engine, recorder):
@@ -152,34 +153,6 @@ def test_what_misses_the_deadline_passes_through(pipeline, engine, recorder):
     (result, pixels), = recorder.results
     assert isinstance(result.error, DeadlineError)
     assert np.all(pixels == 10)
-
-
-@pytest.mark.parametrize('encoding, bytes_per_pixel', [('32FC1', 4), ('nv24', 3)])
-def test_an_unknown_encoding_passes_through_and_says_why(
-        pipeline, recorder, encoding, bytes_per_pixel):
-    sent = image(10, encoding, channels=bytes_per_pixel)
-    sent.step = {'nv24': 20}.get(encoding, sent.step)  # three planes, one below the other
-    pipeline.submit(sent)
-    recorder.wait()
-    (result, _), = recorder.results
-    assert result.message == sent
-    assert f"encoding '{encoding}'" in str(result.error)
-    assert pipeline.counts == Counts(received=1, passed_through=1)
-
-
-@pytest.mark.parametrize('field, value', [('height', 17), ('step', 59), ('width', 0),
-                                          ('width', 21),
-                                          ('data', array('B'))])
-def test_an_image_that_contradicts_itself_is_dropped_and_says_why(
-        pipeline, recorder, field, value):
-    broken = image()
-    setattr(broken, field, value)
-    pipeline.submit(broken)
-    recorder.wait()
-    (result, _), = recorder.results
-    assert result.message is None
-    assert 'bgr8 image of' in str(result.error)
-    assert pipeline.counts == Counts(received=1, dropped=1)
 
 
 def test_closing_waits_for_the_image_in_work_and_forgets_the_waiting_one(

@@ -83,6 +83,19 @@ def test_frames_agree_with_float32_pytorch(entry, expected, cuda_graph):
 
 
 @needs_gpu
+@pytest.mark.parametrize('order', ['bgr', 'rgb'])
+def test_colours_stay_where_they_are(cache, order, street):
+    size = Size(1, *street.shape[:2])
+    frame = street if order == 'rgb' else np.ascontiguousarray(street[..., ::-1])
+    out = np.zeros_like(frame[None])
+    TensorRtEngine(build_engine('fast', size, order=order, cache=cache)).infer(
+        frame[None], out, order)
+    derained = out if order == 'rgb' else out[..., ::-1]
+    expected = reference(load_network(MODELS / 'fast.safetensors'), street[None])
+    assert np.abs(derained.astype(float) - expected).mean() < 0.5
+
+
+@needs_gpu
 def test_the_precision_is_read_from_the_engine(entry):
     assert TensorRtEngine(entry).precision == 'fp16'
 
@@ -134,6 +147,7 @@ def test_another_process_builds_and_this_one_says_why_it_cannot_load(
         BuildProcess('fast', logging.getLogger())(Size(1, 48, 64), 'rgb')
     built, = EngineCache(tmp_path / 'derain_ros').entries()
     count = len(convolutions(load_graph('fast')))
+    assert (built.key.height, built.key.width) == (48, 64)
     assert (built.key.order, built.facts.convolutions) == ('rgb', {'fp16': count})
     messages = ' '.join(record.message for record in caplog.records)
     assert 'building the TensorRT engine for 1 x 64x48 rgb in the background' in messages
@@ -157,12 +171,14 @@ def test_what_is_refused_again_and_again_is_built_anew_only_once(monkeypatch, tm
         raise tensorrt.PlanError('out of memory')
 
     monkeypatch.setattr(tensorrt, 'TensorRtEngine', refuse)
+    caplog.set_level('INFO')
     obtain = BuildProcess('fast', logging.getLogger())
     for _ in range(3):
         with pytest.raises(tensorrt.PlanError, match='out of memory'):
             obtain(Size(1, 48, 64), 'bgr')
     assert [record.message for record in caplog.records if 'anew' in record.message] == [
         'building it anew: out of memory']
+    assert sum('it was asked for' in record.message for record in caplog.records) == 1
 
 
 def test_the_reason_for_which_tensorrt_cannot_use_cuda_is_its_own():

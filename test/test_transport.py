@@ -23,3 +23,12 @@ def test_a_profile_of_the_users_own_stays(monkeypatch: pytest.MonkeyPatch) -> No
     use_profile(Path('ours.xml'))
 
     assert os.environ[profile_variable()] == 'mine.xml'
+
+
+def test_the_profile_is_used_where_the_user_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(profile_variable(), '')  # so that it is as before in the end
+    monkeypatch.delenv(profile_variable())
+
+    use_profile(Path('ours.xml'))
+
+    assert os.environ[profile_variable()] == 'ours.xml'

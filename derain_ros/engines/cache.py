@@ -219,9 +219,13 @@ class EngineCache:
             os.close(lock)
 
     def _check_trust(self) -> None:
-        if not self.directory.exists():
+        try:
+            status = self.directory.stat()
+        except FileNotFoundError:
             return
-        status = self.directory.stat()
+        except OSError as error:
+            raise CacheError(f'{self.directory} cannot be entered ({error.strerror}); make its '
+                             'folders yours, or set XDG_CACHE_HOME') from error
         writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         if writable or status.st_uid not in (0, os.geteuid()):
             raise CacheError(
