@@ -21,7 +21,7 @@ def test_the_released_files_are_complete_and_small() -> None:
 
 
 @pytest.mark.parametrize('weights, name, least', [
-    ('fast-light', 'rain_light', 37.9), ('fast-heavy', 'rain_heavy', 29.0),
+    ('fast-light', 'rain_light', 38.1), ('fast-heavy', 'rain_heavy', 29.0),
     ('fast', 'rain_light', 35.8), ('fast', 'rain_heavy', 26.5), ('fast', 'rain_mixed', 30.2),
     ('reference-light', 'rain_light', 33.6)])
 def test_held_out_pairs_score_what_the_card_says(weights: str, name: str, least: float) -> None:
