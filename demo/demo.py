@@ -18,12 +18,11 @@ import sys
 import threading
 import time
 
-# the synthesizer, and what reads images and messages and writes files
+# the synthesizer, and what reads images and messages
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'training'))
 
 from camera import Camera, Flight
 import cv2
-from files import write_json
 import numpy as np
 from pictures import ROWS, write_sheet, write_video
 import rclpy
@@ -33,6 +32,7 @@ from sources import DataError, open_source, Shot, Source
 from tqdm import tqdm
 
 from derain_ros import images
+from derain_ros.files import write_json
 from derain_ros.transport import use_profile
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import cv2
-from files import write_atomically
 import numpy as np
+
+from derain_ros.files import write_atomically
 
 ROWS = 4
 PANEL = (640, 480)
@@ -27,7 +28,7 @@ def write_video(pairs: Iterable[tuple[np.ndarray, np.ndarray]], rate: float, pat
     """
     Write pairs of before and after as a video; whole or not at all.
 
-    :raises OSError: the disk is full.
+    :raises OSError: it cannot be written.
     """
     writer, panel, count = None, PANEL, 0
     temporary = path.with_name('partial.mp4')
@@ -43,7 +44,7 @@ def write_video(pairs: Iterable[tuple[np.ndarray, np.ndarray]], rate: float, pat
             writer.release()
             # OpenCV does not tell what it could not write
             if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) != count:
-                raise OSError(f'{path}: cannot be written whole; make room')
+                raise OSError(f'{path}: cannot be written whole; is the disk full?')
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

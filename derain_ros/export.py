@@ -5,7 +5,6 @@ PyTorch weights to an ONNX graph with uint8 frames in and out.
     python3 -m derain_ros.export runs/fast/best.safetensors fast-fp16.onnx --precision fp16
 """
 import argparse
-import os
 from pathlib import Path
 import sys
 from typing import get_args
@@ -16,6 +15,7 @@ from safetensors import safe_open, SafetensorError
 import torch
 from torch import nn, Tensor
 
+from derain_ros.files import write_atomically
 from derain_ros.graph import ModelError, Precision
 from derain_ros.half import check_weights, halve
 from derain_ros.network import DerainNetwork, Shape
@@ -96,12 +96,7 @@ def frame_graph(network: DerainNetwork) -> onnx.ModelProto:
 def write_graph(graph: onnx.ModelProto, path: Path) -> None:
     """Check a graph and write it, whole or not at all."""
     onnx.checker.check_model(graph, full_check=True)
-    temporary = path.with_name(path.name + '.partial')
-    try:
-        onnx.save(graph, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, graph.SerializeToString())
 
 
 def _tidy(model: onnx.ModelProto) -> None:

@@ -21,8 +21,7 @@ def test_the_cpu_runs_until_the_engine_is_there_and_then_tensorrt(car):
     assert [car.drive() for _ in range(3)] == [1, 1, 1]
     assert car.engine.name == 'openvino'
     assert car.engine.problem == ''
-    car.builds.put(Painter('tensorrt', 2))
-    car.drive_until(2)
+    car.change_over()
     assert car.engine.name == 'tensorrt'
     assert car.asked == [(Size(1, 48, 64), 'bgr')]
     assert car.log.lines == [('info', '1 x 64x48 bgr now on tensorrt (u8)')]
@@ -39,9 +38,7 @@ def test_each_size_and_order_has_its_own_engine(car):
 
 
 def test_a_failed_inference_is_run_again_on_the_cpu(car):
-    tensorrt = Painter('tensorrt', 2)
-    car.builds.put(tensorrt)
-    car.drive_until(2)
+    tensorrt = car.change_over()
     tensorrt.error = EngineError('CUDA: an illegal memory access was encountered')
     assert car.drive() == 1
     assert car.engine.name == 'openvino'
@@ -51,9 +48,7 @@ def test_a_failed_inference_is_run_again_on_the_cpu(car):
 
 
 def test_nothing_holds_an_engine_that_was_given_up(car):
-    tensorrt = Painter('tensorrt', 2)
-    car.builds.put(tensorrt)
-    car.drive_until(2)
+    tensorrt = car.change_over()
     tensorrt.error = EngineError('out of memory')
     car.drive()
     closed, alive = tensorrt.closed, weakref.ref(tensorrt)
@@ -109,9 +104,7 @@ def test_the_problem_of_a_size_that_no_camera_sends_any_more_is_forgotten(car):
 
 @pytest.mark.parametrize('others', [KEPT - 1, KEPT])
 def test_the_engine_used_least_lately_makes_room(car, others):
-    first = Painter('tensorrt', 2)
-    car.builds.put(first)
-    car.drive_until(2)
+    first = car.change_over()
     for number in range(others):
         car.builds.put(Painter('tensorrt', 3))
         car.drive((48, 80 + number))
@@ -122,8 +115,7 @@ def test_the_engine_used_least_lately_makes_room(car, others):
 
 
 def test_an_engine_in_use_outlives_newer_ones(car):
-    car.builds.put(Painter('tensorrt', 2))
-    car.drive_until(2)
+    car.change_over()
     for number in range(KEPT + 1):
         car.builds.put(Painter('tensorrt', 3))
         car.drive((48, 80 + number))
@@ -131,9 +123,7 @@ def test_an_engine_in_use_outlives_newer_ones(car):
 
 
 def test_what_holds_a_gpu_is_closed_when_nobody_needs_it_any_more(car):
-    tensorrt = Painter('tensorrt', 2)
-    car.builds.put(tensorrt)
-    car.drive_until(2)
+    tensorrt = car.change_over()
     car.engine = None
     assert tensorrt.closed.wait(10)
 
@@ -152,6 +142,5 @@ def test_a_crash_of_the_build_is_a_problem_not_a_crash_of_the_node(car):
 def test_frames_of_a_wrong_shape_start_no_build(car):
     with pytest.raises(EngineError, match='smallest'):
         car.drive((8, 8))
-    car.builds.put(Painter('tensorrt', 2))
-    car.drive_until(2)
+    car.change_over()
     assert car.asked == [(Size(1, 48, 64), 'bgr')]  # engines are obtained in the order asked for

@@ -10,18 +10,14 @@ car = whole.car
 
 
 def test_a_missed_deadline_is_passed_on_and_many_in_a_row_end_tensorrt(car):
-    tensorrt = Painter('tensorrt', 2)
-    car.builds.put(tensorrt)
-    car.drive_until(2)
+    tensorrt = car.change_over()
     car.miss_deadlines(tensorrt)
     assert car.drive() == 1
     assert 'no result in time' in car.engine.problem
 
 
 def test_one_that_was_too_slow_is_given_up_at_once_when_it_is_so_again(car):
-    tensorrt = Painter('tensorrt', 2)
-    car.builds.put(tensorrt)
-    car.drive_until(2)
+    tensorrt = car.change_over()
     car.miss_deadlines(tensorrt)
     again = Painter('tensorrt', 2)
     again.error = DeadlineError('the GPU gave no result in time')
@@ -64,9 +60,7 @@ def test_a_gpu_that_hangs_for_ever_holds_up_nobody(car):
 
 
 def test_a_late_frame_now_and_then_changes_nothing(car):
-    tensorrt = Painter('tensorrt', 2)
-    car.builds.put(tensorrt)
-    car.drive_until(2)
+    tensorrt = car.change_over()
     for _ in range(2 * MISSES):
         tensorrt.error = DeadlineError('late')
         with pytest.raises(DeadlineError):

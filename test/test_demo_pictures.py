@@ -5,7 +5,7 @@ import pytest
 from rain import add_rain, streak_layer
 from skimage.metrics import peak_signal_noise_ratio
 from sources import CLIP_RAIN, Shot, Source
-from test_training_files import small_disk
+from test_files import small_disk
 
 from demo import run
 

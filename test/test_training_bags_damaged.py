@@ -10,9 +10,9 @@ from configuration import Bag
 from conftest import ROOT, SHADES
 from pairs import DataError
 import pytest
+from test_files import small_disk
 import test_training_bags as whole
 from test_training_bags import KINDS, record, shades
-from test_training_files import small_disk
 
 cache = whole.cache
 

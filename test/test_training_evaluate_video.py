@@ -7,11 +7,12 @@ import sys
 import cv2
 from evaluate import finite
 from evaluate_video import evaluate_video, frames, streak_energy
-from files import write_json
 import numpy as np
 from pairs import DataError
 from PIL import Image
 import pytest
+
+from derain_ros.files import write_json
 
 SCRIPT = Path(__file__).resolve().parents[1] / 'training' / 'evaluate_video.py'
 

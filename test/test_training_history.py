@@ -7,7 +7,7 @@ from configuration import read_config
 from history import main, write_csv
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_training_files import small_disk
+from test_files import small_disk
 import test_training_loop as loop
 import train as training
 

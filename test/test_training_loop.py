@@ -8,7 +8,6 @@ import sys
 import checkpoints
 from configuration import Config, read_config
 from crops import Batch
-from files import write_atomically
 import numpy as np
 from PIL import Image
 import pytest
@@ -22,6 +21,7 @@ from train import train
 import yaml
 
 from derain_ros.export import load_network
+from derain_ros.files import write_atomically
 
 SCRIPT = Path(__file__).resolve().parents[1] / 'training' / 'train.py'
 EXPERIMENT = {

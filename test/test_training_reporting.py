@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reporting import Board
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_training_files import small_disk
+from test_files import small_disk
 from tqdm import tqdm
 
 

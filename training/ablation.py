@@ -23,13 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from configuration import build, Config, ConfigError, make_config, read_yaml
 import cv2
 from evaluate import derain, evaluate, open_engine, read_scenes, Scene, summarize
-from files import write_atomically
 import numpy as np
 from pairs import DataError
 from start import RunError
 from train import train
 
 from derain_ros.engines import EngineError
+from derain_ros.files import write_atomically
 from derain_ros.graph import ModelError
 
 FRAME = (720, 1280, 3)

@@ -15,7 +15,6 @@ from pathlib import Path
 import warnings
 
 from configuration import Bag
-from files import write_atomically
 from messages import bag_reader, IMAGE_TYPES, read_message
 import numpy as np
 from pairs import DataError, image_files, number, read_image
@@ -25,6 +24,7 @@ from salvage import SALVAGE, salvage
 
 from derain_ros import images
 from derain_ros.engines.cache import default_directory
+from derain_ros.files import write_atomically
 
 TRIES = 20
 # a process may hold 1024 files as a rule, and a bag may have many

@@ -3,9 +3,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from files import write_atomically
 import torch
 from tqdm import tqdm
+
+from derain_ros.files import write_atomically
 
 
 def keep(path: Path, data: bytes, last: bool, progress: tqdm) -> bool:

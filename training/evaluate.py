@@ -7,6 +7,7 @@ Score a network as it drives: through the CPU engine of the car, from its ONNX g
         --truth none --report report
 """
 import argparse
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 import math
@@ -17,7 +18,6 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
-from files import write_json
 from gallery import write_report
 from metrics import luma, mean_scores, scores
 import numpy as np
@@ -25,6 +25,7 @@ from pairs import DataError, image_files, number, read_image, read_images, read_
 from PIL import Image
 
 from derain_ros.engines import create_engine, Engine, EngineError
+from derain_ros.files import write_json
 from derain_ros.graph import ModelError
 
 # for people; in JSON the names are the keys
@@ -72,9 +73,8 @@ def read_scenes(data: Path, truth: str) -> list[Scene]:
 
 
 def _named_apart(data: Path, scenes: list[Scene]) -> list[Scene]:
-    names = [scene.name for scene in scenes]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(scene.name for scene in scenes).items():
+        if count > 1:
             raise DataError(f'{data}: two images are called {name} but for the suffix, and their '
                             'results would be one; rename or remove one of them')
     return scenes

@@ -18,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 from evaluate import derain, finite, open_engine
-from files import write_json
 from metrics import luma
 import numpy as np
 from pairs import DataError, image_files, read_image, video_frames, VIDEO_SUFFIXES
 
 from derain_ros.engines import Engine, EngineError
+from derain_ros.files import write_json
 from derain_ros.graph import ModelError
 
 STREAK_WIDTH = 9

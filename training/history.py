@@ -10,9 +10,10 @@ from io import StringIO
 from pathlib import Path
 import sys
 
-from files import write_atomically
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from derain_ros.files import write_atomically
 
 LOSS, SCORE = 'loss/', 'psnr_y/'
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import stat
 
 from derain_ros.engines import EngineError
+from derain_ros.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -190,14 +191,8 @@ class EngineCache:
         self._write(path.with_suffix('.json'), json.dumps(sidecar, indent=2).encode())
 
     def _write(self, path: Path, content: bytes) -> None:
-        """Write a file whole or not at all."""
-        partial = path.with_suffix('.partial')
         try:
-            try:
-                partial.write_bytes(content)
-                os.replace(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
+            write_atomically(path, content)
         except OSError as error:
             raise CacheError(f'{path} cannot be written ({error.strerror}); free some space or '
                              'set XDG_CACHE_HOME to where there is more') from error

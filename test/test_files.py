@@ -6,8 +6,9 @@ from pathlib import Path
 import resource
 import signal
 
-from files import write_atomically
 import pytest
+
+from derain_ros.files import write_atomically
 
 
 @contextmanager
