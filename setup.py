@@ -8,7 +8,7 @@ setup(
     name=package_name,
     version='0.1.0',
     packages=find_packages(include=['derain_ros', 'derain_ros.*']),
-    package_data={package_name: ['models/*']},
+    package_data={package_name: ['models/*', 'py.typed']},
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/' + package_name]),
         ('share/' + package_name, ['package.xml']),
@@ -22,10 +22,12 @@ setup(
     maintainer='derain_ros maintainers',
     maintainer_email='maintainers@derain-ros.example',
     description='Removes rain from camera images, '
-                'between the camera drivers and the driving stack.',
+    'between the camera drivers and the driving stack.',
     license='Apache-2.0',
-    entry_points={'console_scripts': [
-        'build_engine = derain_ros.build_engine:main',
-        'derain_node = derain_ros.node:main',
-    ]},
+    entry_points={
+        'console_scripts': [
+            'build_engine = derain_ros.build_engine:main',
+            'derain_node = derain_ros.node.__main__:main',
+        ]
+    },
 )

@@ -6,6 +6,7 @@ The engine is replaced by a copy. The same is measured without the shared-memory
 
     python3 benchmarks/node_overhead.py [--frames 150] [--json FILE]
 """
+
 import argparse
 from array import array
 from collections.abc import Callable
@@ -17,15 +18,14 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+import _root  # noqa: F401  lets this repository be imported
 import numpy as np
 import rclpy
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import Image
 
-from derain_ros import node as derain_node
-from derain_ros.transport import profile_variable
+from derain_ros.node import __main__ as derain_node
+from derain_ros.node.transport import profile_variable
 
 PROFILE = Path(__file__).resolve().parents[1] / 'config' / 'fastdds_shm.xml'
 HEIGHT, WIDTH, RATE = 1080, 1920, 30.0
@@ -42,8 +42,9 @@ class CopyEngine:
         self.used: list[np.ndarray] = []
         self._copied = cpu_seconds()
 
-    def infer(self, frames: np.ndarray, out: np.ndarray, order: str,
-              timeout: float | None = None) -> None:
+    def infer(
+        self, frames: np.ndarray, out: np.ndarray, order: str, timeout: float | None = None
+    ) -> None:
         self.used.append(cpu_seconds() - self._copied)
         np.copyto(out, frames)
         self._copied = cpu_seconds()
@@ -99,8 +100,15 @@ def stack(frames: int) -> None:
         spin_until(lambda: False, start + (index + 1) / RATE)
     spin_until(lambda: False, time.monotonic() + 1)
     came = [latency for stamp, latency in latencies.items() if stamp >= first]
-    print(json.dumps({'sent': frames, 'arrived': len(came),
-                      'latency_ms': round(statistics.median(came) * 1e3, 1) if came else None}))
+    print(
+        json.dumps(
+            {
+                'sent': frames,
+                'arrived': len(came),
+                'latency_ms': round(statistics.median(came) * 1e3, 1) if came else None,
+            }
+        )
+    )
 
 
 def measure(frames: int, profile: Path | None) -> dict[str, float]:
@@ -109,18 +117,30 @@ def measure(frames: int, profile: Path | None) -> dict[str, float]:
     if profile is not None:
         environment[profile_variable()] = str(profile)
     command = [sys.executable, __file__]
-    running = subprocess.Popen([*command, 'node', '--ros-args', '-r', f'__ns:={NAMESPACE}',
-                                '--log-level', 'error'],
-                               env=environment, stdout=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        [*command, 'node', '--ros-args', '-r', f'__ns:={NAMESPACE}', '--log-level', 'error'],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
-        outcome = json.loads(subprocess.run(
-            [*command, 'stack', '--frames', str(frames)], env=environment, check=True,
-            stdout=subprocess.PIPE, text=True).stdout)
+        outcome = json.loads(
+            subprocess.run(
+                [*command, 'stack', '--frames', str(frames)],
+                env=environment,
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+            ).stdout
+        )
     finally:
         running.terminate()
         cpu = json.loads(running.communicate()[0])
-    return {'arrived_percent': round(100 * outcome['arrived'] / outcome['sent'], 1),
-            'latency_ms': outcome['latency_ms'], **cpu}
+    return {
+        'arrived_percent': round(100 * outcome['arrived'] / outcome['sent'], 1),
+        'latency_ms': outcome['latency_ms'],
+        **cpu,
+    }
 
 
 def main() -> None:
@@ -133,8 +153,10 @@ def main() -> None:
         return node()
     if arguments.part == 'stack':
         return stack(arguments.frames)
-    figures = {name: measure(arguments.frames, profile)
-               for name, profile in (('with the profile', PROFILE), ('without', None))}
+    figures = {
+        name: measure(arguments.frames, profile)
+        for name, profile in (('with the profile', PROFILE), ('without', None))
+    }
     print(f'{arguments.frames} frames of {WIDTH}x{HEIGHT} bgr8 at {RATE:.0f} fps')
     for name, row in figures.items():
         print(f'  {name:<17}', *(f'{key} {value}' for key, value in row.items()), sep='  ')

@@ -8,27 +8,26 @@ All run in one process, in turns, so that a busy machine slows all of them; medi
 The share is of the machine's own peak: its fastest matrix multiplication in these rounds, in the
 precision of the engine: bfloat16 where the CPU multiplies in it and float32 elsewhere, or as told.
 """
+
 import argparse
 from collections.abc import Callable
 from copy import deepcopy
 import json
 from pathlib import Path
 import statistics
-import sys
 from tempfile import TemporaryDirectory
 import time
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+import _root  # noqa: F401  lets this repository be imported
 import numpy as np
 import openvino
 import torch
 from torch import nn, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from derain_ros.engines.openvino import preferred_precision
-from derain_ros.export import export
-from derain_ros.network import DerainNetwork, SHAPES
+from derain_ros.engine.openvino import preferred_precision
+from derain_ros.model.export import export
+from derain_ros.model.network import DerainNetwork, SHAPES
 
 SIZES = ((360, 640), (720, 1280))
 MATRIX, PRODUCTS = 2048, 8
@@ -51,9 +50,14 @@ class PReNetWorkload(nn.Module):
         self.entry = nn.Conv2d(6, width, 3, padding=1)
         self.gates = nn.ModuleList(nn.Conv2d(2 * width, width, 3, padding=1) for _ in range(4))
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
-                          nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
-            for _ in range(self.BLOCKS))
+            nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.ReLU(),
+            )
+            for _ in range(self.BLOCKS)
+        )
         self.exit = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -85,9 +89,9 @@ def compiled(graph: Path, height: int, width: int, precision: str) -> Callable[[
     core = openvino.Core()
     model = core.read_model(graph)
     model.reshape([1, height, width, 3])
-    request = core.compile_model(model, 'CPU', {
-        'INFERENCE_PRECISION_HINT': precision,
-        'PERFORMANCE_HINT': 'LATENCY'}).create_infer_request()
+    request = core.compile_model(
+        model, 'CPU', {'INFERENCE_PRECISION_HINT': precision, 'PERFORMANCE_HINT': 'LATENCY'}
+    ).create_infer_request()
     noise = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), np.uint8)
     request.set_input_tensor(openvino.Tensor(noise))
     return request.infer
@@ -112,8 +116,10 @@ def seconds(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, flo
             start = time.perf_counter()
             run()
             times[name].append(time.perf_counter() - start)
-    return {name: min(values) if name == 'peak' else statistics.median(values[1:])
-            for name, values in times.items()}
+    return {
+        name: min(values) if name == 'peak' else statistics.median(values[1:])
+        for name, values in times.items()
+    }
 
 
 def measure(height: int, width: int, rounds: int, precision: str, folder: Path) -> list[dict]:
@@ -125,13 +131,20 @@ def measure(height: int, width: int, rounds: int, precision: str, folder: Path) 
         export(network, folder / f'{name}.onnx')
         work[name] = compiled(folder / f'{name}.onnx', height, width, precision)
     times = seconds(work, rounds)
-    peak = PRODUCTS * MATRIX ** 3 / times['peak'] / 1e9
+    peak = PRODUCTS * MATRIX**3 / times['peak'] / 1e9
     rows = []
     for name, network in networks.items():
         work_done = gmac(network, height, width)
-        rows.append({'size': f'{width}x{height}', 'network': name, 'gmac': work_done,
-                     'ms': times[name] * 1e3, 'times_prenet': times['PReNet-shaped'] / times[name],
-                     'share_of_peak': work_done / times[name] / peak})
+        rows.append(
+            {
+                'size': f'{width}x{height}',
+                'network': name,
+                'gmac': work_done,
+                'ms': times[name] * 1e3,
+                'times_prenet': times['PReNet-shaped'] / times[name],
+                'share_of_peak': work_done / times[name] / peak,
+            }
+        )
     return rows
 
 
@@ -146,11 +159,13 @@ def main() -> None:
     print(f'{"size":>9}  {"network":14} {"GMAC":>7} {"ms":>8}  PReNet is  share of peak')
     for height, width in SIZES:
         with TemporaryDirectory() as folder:
-            for row in measure(height, width, arguments.rounds, arguments.precision,
-                               Path(folder)):
+            for row in measure(height, width, arguments.rounds, arguments.precision, Path(folder)):
                 rows.append(row)
-                print('{size:>9}  {network:14} {gmac:7.1f} {ms:8.1f}  {times_prenet:7.2f} x  '
-                      '{share_of_peak:10.1%}'.format(**row), flush=True)
+                print(
+                    '{size:>9}  {network:14} {gmac:7.1f} {ms:8.1f}  {times_prenet:7.2f} x  '
+                    '{share_of_peak:10.1%}'.format(**row),
+                    flush=True,
+                )
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + '\n')
 

@@ -7,6 +7,7 @@ How fast crops are cut, how fast the network takes them, and what training makes
 Medians over rounds that alternate, so that a busy machine slows all of them. A bag is written
 from a folder of clean images, to measure what one reader of bags gives.
 """
+
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,22 +15,20 @@ import json
 import os
 from pathlib import Path
 import statistics
-import sys
 from tempfile import TemporaryDirectory
 import time
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'training'))
-
-from bags import BagFrames
-from configuration import Bag, Config, read_config
-from crops import Batch, batches, Crops
+import _root  # noqa: F401  lets this repository be imported
 import cv2
-from dataset import read_data
 import numpy as np
-from run import Run
 import torch
-from write_bag import write_bag
+
+from training.configuration import Bag, Config, read_config
+from training.data.bags import BagFrames
+from training.data.crops import Batch, batches, Crops
+from training.data.dataset import read_data
+from training.loop.run import Run
+from training.write_bag import write_bag
 
 CONFIG = Path(__file__).resolve().parents[1] / 'training' / 'config' / 'fast.yaml'
 
@@ -46,10 +45,17 @@ def measure(config: Config, root: Path, rounds: int, steps: int) -> dict[str, fl
     """Give images per second: of the data alone, the network alone, and training."""
     data = read_data(config, root)
     run = Run(config, torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
-    crops = Crops(data.sources, data.real, seed=config.seed, batch=config.batch, size=config.crop,
-                  crops_per_frame=config.real.crops_per_frame)
+    crops = Crops(
+        data.sources,
+        data.real,
+        seed=config.seed,
+        batch=config.batch,
+        size=config.crop,
+        crops_per_frame=config.real.crops_per_frame,
+    )
     noise = torch.rand(config.batch, 3, config.crop, config.crop).contiguous(
-        memory_format=torch.channels_last)
+        memory_format=torch.channels_last
+    )
     fixed = Batch(noise, noise, None if data.real is None else noise)
     for _ in range(3):
         run.learn(fixed)
@@ -76,9 +82,12 @@ def measure_bag(images: Path, frames: int) -> dict[str, float]:
         size = sum(file.stat().st_size for file in bag.iterdir())
         reader = BagFrames(Bag(path='bag'), Path(folder), smallest=16)
         order = np.random.default_rng(0).integers(0, count, frames)
-        return {'frames_per_second': rate(lambda index: reader[int(order[index])], frames),
-                'bytes_per_frame': size / count, 'width': reader[0].shape[1],
-                'height': reader[0].shape[0]}
+        return {
+            'frames_per_second': rate(lambda index: reader[int(order[index])], frames),
+            'bytes_per_frame': size / count,
+            'width': reader[0].shape[1],
+            'height': reader[0].shape[0],
+        }
 
 
 def main() -> None:
@@ -96,14 +105,20 @@ def main() -> None:
     if arguments.workers is not None:
         config = replace(config, workers=arguments.workers)
     result: dict = measure(config, arguments.data, arguments.rounds, arguments.steps)
-    print(f'data alone     {result["data"]:8.1f} img/s, '
-          f'{result["data"] / result["network"]:.1f} x the network')
+    print(
+        f'data alone     {result["data"]:8.1f} img/s, '
+        f'{result["data"] / result["network"]:.1f} x the network'
+    )
     print(f'network alone  {result["network"]:8.1f} img/s')
-    print(f'training       {result["training"]:8.1f} img/s, '
-          f'{result["training"] / result["network"]:.2f} x the network')
+    print(
+        f'training       {result["training"]:8.1f} img/s, '
+        f'{result["training"] / result["network"]:.2f} x the network'
+    )
     result['bag'] = measure_bag(arguments.data / arguments.bag_images, frames=100)
-    print('bag            {frames_per_second:8.1f} frames/s of {width}x{height}, '
-          '{bytes_per_frame:.0f} bytes each'.format(**result['bag']))
+    print(
+        'bag            {frames_per_second:8.1f} frames/s of {width}x{height}, '
+        '{bytes_per_frame:.0f} bytes each'.format(**result['bag'])
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + '\n')
 

@@ -1,4 +1,5 @@
 """A camera that plays a source, and a consumer that records what comes back de-rained."""
+
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,12 +56,14 @@ class Camera(Node):
         self._connected = False
         self._publisher = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
         self._subscription = self.create_subscription(
-            Image, 'image_derained', self._receive, QoSProfile(depth=10))
+            Image, 'image_derained', self._receive, QoSProfile(depth=10)
+        )
         self.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
         self._writer = Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
         self._connection = self._writer.add_connection(
-            self._subscription.topic_name, 'sensor_msgs/msg/Image', typestore=TYPES)
+            self._subscription.topic_name, 'sensor_msgs/msg/Image', typestore=TYPES
+        )
 
     def connect(self, shot: Shot) -> bool:
         """
@@ -87,8 +90,9 @@ class Camera(Node):
     def settled(self) -> bool:
         """Tell whether every frame has come back or was replaced, and the node has said so."""
         flight = self.flight
-        return (len(flight.sent) <= len(flight.arrived) + flight.count('replaced')
-                and len(flight.sent) <= sum(flight.count(fate) for fate in FATES))
+        return len(flight.sent) <= len(flight.arrived) + flight.count('replaced') and len(
+            flight.sent
+        ) <= sum(flight.count(fate) for fate in FATES)
 
     def close(self) -> None:
         """Finish the bag."""
@@ -126,10 +130,18 @@ def _serialize(message: Image) -> memoryview:
     """Serialize with rosbags, which takes the pixels as they lie, unlike rclpy."""
     types = TYPES.types
     stamp = message.header.stamp
-    return TYPES.serialize_cdr(types['sensor_msgs/msg/Image'](
-        header=types['std_msgs/msg/Header'](
-            stamp=types['builtin_interfaces/msg/Time'](sec=stamp.sec, nanosec=stamp.nanosec),
-            frame_id=message.header.frame_id),
-        height=message.height, width=message.width, encoding=message.encoding,
-        is_bigendian=message.is_bigendian, step=message.step,
-        data=np.frombuffer(message.data, np.uint8)), 'sensor_msgs/msg/Image')
+    return TYPES.serialize_cdr(
+        types['sensor_msgs/msg/Image'](
+            header=types['std_msgs/msg/Header'](
+                stamp=types['builtin_interfaces/msg/Time'](sec=stamp.sec, nanosec=stamp.nanosec),
+                frame_id=message.header.frame_id,
+            ),
+            height=message.height,
+            width=message.width,
+            encoding=message.encoding,
+            is_bigendian=message.is_bigendian,
+            step=message.step,
+            data=np.frombuffer(message.data, np.uint8),
+        ),
+        'sensor_msgs/msg/Image',
+    )

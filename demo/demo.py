@@ -6,6 +6,7 @@ Play a source as a camera through a real de-raining node, and show what comes ou
 
 Where derain_ros is installed, ``python3 demo/demo.py --help`` says what else there is.
 """
+
 import argparse
 from collections.abc import Callable, Iterator
 import contextlib
@@ -18,9 +19,7 @@ import sys
 import threading
 import time
 
-# the synthesizer, and what reads images and messages
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'training'))
-
+import _root  # noqa: F401  lets this repository be imported
 from camera import Camera, Flight
 import cv2
 import numpy as np
@@ -28,22 +27,27 @@ from pictures import ROWS, write_sheet, write_video
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rosbags.highlevel import AnyReader
-from sources import DataError, open_source, Shot, Source
+from sources import open_source, Shot, Source
 from tqdm import tqdm
 
-from derain_ros import images
+from derain_ros.errors import DataError, DerainError
 from derain_ros.files import write_json
-from derain_ros.transport import use_profile
+from derain_ros.image import raw as images
+from derain_ros.node.transport import use_profile
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE = f'/derain_demo_{os.getpid()}'  # another demo may run on this network
 CONNECT_SECONDS = 30
 SETTLE_SECONDS = 30
 PRODUCTS = BAG, SHEET, VIDEO, REPORT = (
-    'derained_bag', 'before_after.png', 'demo.mp4', 'report.json')
+    'derained_bag',
+    'before_after.png',
+    'demo.mp4',
+    'report.json',
+)
 
 
-class NodeError(RuntimeError):
+class NodeError(DerainError):
     """The node does not do its part; why is in its own messages."""
 
 
@@ -57,16 +61,29 @@ def play(source: Source, bag: Path) -> Flight:
     receiver.start()
     # single images have all the time they need; what a car waits for is no matter here
     patience = [] if source.rate else ['-p', f'deadline:={float(SETTLE_SECONDS)}']
-    node = subprocess.Popen([sys.executable, '-m', 'derain_ros.node', '--ros-args', *patience,
-                             '-r', f'__ns:={NAMESPACE}', '--log-level', 'warn'])
+    node = subprocess.Popen(
+        [
+            sys.executable,
+            '-m',
+            'derain_ros.node',
+            '--ros-args',
+            *patience,
+            '-r',
+            f'__ns:={NAMESPACE}',
+            '--log-level',
+            'warn',
+        ]
+    )
     try:
         if not _wait(lambda: camera.connect(first), CONNECT_SECONDS, node):
             raise NodeError('the de-raining node did not start; its own messages say why')
         _show(source, camera, node)
         _wait(camera.settled, SETTLE_SECONDS, node)
         if node.poll() is not None:
-            raise NodeError(f'the de-raining node ended after {len(camera.flight.arrived)} of '
-                            f'{source.count} frames; its own messages say why')
+            raise NodeError(
+                f'the de-raining node ended after {len(camera.flight.arrived)} of '
+                f'{source.count} frames; its own messages say why'
+            )
     finally:
         node.send_signal(signal.SIGINT)
         node.wait()
@@ -139,7 +156,8 @@ def report(flight: Flight, scores: list[tuple[float, float]]) -> dict:
         'frames_lost': len(flight.sent) - len(flight.arrived) - replaced,
         'latency_ms': {f'p{q}': round(float(np.percentile(latency, q)), 1) for q in (50, 95, 99)},
         'fps': round((len(arrivals) - 1) * 1e9 / (arrivals[-1] - arrivals[0]), 2)
-        if len(arrivals) > 1 else None,
+        if len(arrivals) > 1
+        else None,
         'psnr_before': before,
         'psnr_after': after,
         'engine': flight.engine,
@@ -155,8 +173,9 @@ def check_apart(path: Path, out: Path) -> None:
     """
     path = path.resolve()
     if path == out.resolve():
-        raise DataError(f'{path}: is where the demo writes, and would be shown its own pictures; '
-                        'move it')
+        raise DataError(
+            f'{path}: is where the demo writes, and would be shown its own pictures; move it'
+        )
     if {(out / name).resolve() for name in PRODUCTS} & {path, *path.parents}:
         raise DataError(f'{path}: would be replaced by what the demo writes; move it')
 
@@ -202,8 +221,11 @@ def print_table(result: dict, out: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument('--input', type=Path, help='folder of images, video or rosbag; '
-                                                   'default: the shipped clip in synthetic rain')
+    parser.add_argument(
+        '--input',
+        type=Path,
+        help='folder of images, video or rosbag; default: the shipped clip in synthetic rain',
+    )
     parser.add_argument('--topic', help='image topic of the rosbag')
     parser.add_argument('--out', type=Path, default=Path('demo_out'), help='where results go')
     arguments = parser.parse_args()
@@ -213,7 +235,7 @@ def main() -> int:
         if arguments.input:
             check_apart(arguments.input, arguments.out)
         result = run(open_source(arguments.input, arguments.topic), arguments.out)
-    except (DataError, NodeError, images.ImageError, OSError) as error:
+    except (DerainError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,4 +1,5 @@
 """The demo's pictures: a contact sheet and a side-by-side video, before and after."""
+
 from collections.abc import Iterable
 import os
 from pathlib import Path
@@ -36,8 +37,9 @@ def write_video(pairs: Iterable[tuple[np.ndarray, np.ndarray]], rate: float, pat
         for before, after in pairs:
             if writer is None:
                 panel = _panel(before)
-                writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*'mp4v'), rate,
-                                         (2 * panel[0], panel[1]))
+                writer = cv2.VideoWriter(
+                    str(temporary), cv2.VideoWriter_fourcc(*'mp4v'), rate, (2 * panel[0], panel[1])
+                )
             writer.write(side_by_side(before, after, panel))
             count += 1
         if writer is not None:
@@ -66,5 +68,11 @@ def _fit(image: np.ndarray, panel: tuple[int, int]) -> np.ndarray:
     if size != image.shape[1::-1]:
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
-    return cv2.copyMakeBorder(image, top, height - image.shape[0] - top,
-                              left, width - image.shape[1] - left, cv2.BORDER_CONSTANT)
+    return cv2.copyMakeBorder(
+        image,
+        top,
+        height - image.shape[0] - top,
+        left,
+        width - image.shape[1] - left,
+        cv2.BORDER_CONSTANT,
+    )

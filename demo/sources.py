@@ -1,4 +1,5 @@
 """What the demo's camera can show: the shipped clip under synthetic rain, or the user's own."""
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -6,13 +7,15 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
-from messages import bag_reader, IMAGE_TYPES, read_message
 import numpy as np
-from pairs import DataError, image_files, read_image, video_frames
-from rain import add_rain, Rain, streak_layer
 from rosbags.highlevel import AnyReader, AnyReaderError
 
-from derain_ros.images import ImageError
+from derain_ros.errors import DataError
+from derain_ros.image.raw import ImageError
+from derain_ros.media.bags import bag_reader, IMAGE_TYPES, read_message
+from derain_ros.media.images import image_files, read_image
+from derain_ros.media.videos import video_frames
+from training.data.rain import add_rain, Rain, streak_layer
 
 BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
 CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)
@@ -63,8 +66,10 @@ def open_source(path: Path | None, topic: str | None) -> Source:
     if not path.is_dir():
         return video(path)
     if any(file.suffix in BAG_SUFFIXES for file in path.iterdir()):
-        raise DataError(f'{path}: a recording without metadata.yaml, which was not closed; '
-                        f'write it: ros2 bag reindex {path}')
+        raise DataError(
+            f'{path}: a recording without metadata.yaml, which was not closed; '
+            f'write it: ros2 bag reindex {path}'
+        )
     return folder(path)
 
 
@@ -82,9 +87,10 @@ def clip() -> Source:
             # windows of a few larger layers: to draw each frame's own would take the node's CPU
             if len(layers) < CLIP_LAYERS:
                 layers.append(
-                    streak_layer(height + CLIP_SHIFT, width + CLIP_SHIFT, CLIP_RAIN, rng))
+                    streak_layer(height + CLIP_SHIFT, width + CLIP_SHIFT, CLIP_RAIN, rng)
+                )
             top, left = rng.integers(CLIP_SHIFT, size=2)
-            layer = layers[rng.integers(len(layers))][top:top + height, left:left + width]
+            layer = layers[rng.integers(len(layers))][top : top + height, left : left + width]
             yield Shot(add_rain(shot.rainy, layer), clean=shot.rainy)
 
     return Source('bikes.mp4 under synthetic rain', dry.rate, dry.count, shots)
@@ -123,19 +129,26 @@ def bag(path: Path, topic: str | None) -> Source:
     """Open one image topic of a rosbag, ROS 1 or 2, at the rate of its first images."""
     try:
         with bag_reader([path]) as reader:
-            topics = {connection.topic: reader.topics[connection.topic].msgcount
-                      for connection in reader.connections if connection.msgtype in IMAGE_TYPES}
+            topics = {
+                connection.topic: reader.topics[connection.topic].msgcount
+                for connection in reader.connections
+                if connection.msgtype in IMAGE_TYPES
+            }
             if topic is None and len(topics) == 1:
                 topic = next(iter(topics))
             rate = _rate(reader, topic) if topic in topics else None
     except AnyReaderError as error:
         raise DataError(f'{path}: not a readable rosbag ({error})') from error
     if topic not in topics:
-        raise DataError(f"{path}: has no image topic '{topic}'; "
-                        f'set TOPIC to one of: {", ".join(topics) or "(it has none)"}')
+        raise DataError(
+            f"{path}: has no image topic '{topic}'; "
+            f'set TOPIC to one of: {", ".join(topics) or "(it has none)"}'
+        )
     if rate is None:
-        raise DataError(f'{path}: {topic} holds {topics[topic]} images, which have no rate; '
-                        'show a longer recording')
+        raise DataError(
+            f'{path}: {topic} holds {topics[topic]} images, which have no rate; '
+            'show a longer recording'
+        )
 
     def shots() -> Iterator[Shot]:
         with bag_reader([path]) as reader:
@@ -144,8 +157,10 @@ def bag(path: Path, topic: str | None) -> Source:
                 for connection, _, data in reader.messages(chosen):
                     yield _shot(read_message(reader.deserialize(data, connection.msgtype)))
             except (AnyReaderError, ImageError) as error:
-                raise DataError(f'{path}: {topic} holds a broken message ({error}); show '
-                                'another topic or recording') from error
+                raise DataError(
+                    f'{path}: {topic} holds a broken message ({error}); show '
+                    'another topic or recording'
+                ) from error
 
     return Source(f'{path.name} {topic}', rate, topics[topic], shots)
 

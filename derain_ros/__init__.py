@@ -1,0 +1,1 @@
+"""Takes the rain out of camera images."""

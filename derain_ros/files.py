@@ -1,4 +1,5 @@
 """Files that a kill or a full disk leaves as they were, or as they were to be."""
+
 import contextlib
 import json
 import os

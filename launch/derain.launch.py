@@ -3,6 +3,7 @@ Start the de-raining node beside a camera.
 
     ros2 launch derain_ros derain.launch.py topic:=/camera/front/image_raw
 """
+
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -10,7 +11,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
-from derain_ros.transport import profile_variable
+from derain_ros.node.transport import profile_variable
 from launch import LaunchContext, LaunchDescription
 
 CONFIG = Path(get_package_share_directory('derain_ros')) / 'config'
@@ -35,20 +36,33 @@ def derain_node(context: LaunchContext) -> list[Node]:
         raise FileNotFoundError(f"config '{config}': no such file; name a parameter file")
     variable = profile_variable()
     given = {name: values[name] for name in ('engine', 'model') if values[name]}
-    return [Node(
-        package='derain_ros', executable='derain_node', name='derain',
-        namespace=values['namespace'],
-        parameters=[str(config), given],
-        # of this node alone; a profile that is already set is the user's own choice
-        additional_env={variable: EnvironmentVariable(
-            variable, default_value=str(CONFIG / 'fastdds_shm.xml'))},
-        remappings=[('image_raw', values['topic']), ('image_derained', output)],
-        arguments=['--ros-args', '--log-level', values['log_level']],
-        output='both')]
+    return [
+        Node(
+            package='derain_ros',
+            executable='derain_node',
+            name='derain',
+            namespace=values['namespace'],
+            parameters=[str(config), given],
+            # of this node alone; a profile that is already set is the user's own choice
+            additional_env={
+                variable: EnvironmentVariable(
+                    variable, default_value=str(CONFIG / 'fastdds_shm.xml')
+                )
+            },
+            remappings=[('image_raw', values['topic']), ('image_derained', output)],
+            arguments=['--ros-args', '--log-level', values['log_level']],
+            output='both',
+        )
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
-    return LaunchDescription([
-        *(DeclareLaunchArgument(name, default_value=default, description=description)
-          for name, (default, description) in ARGUMENTS.items()),
-        OpaqueFunction(function=derain_node)])
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=description)
+                for name, (default, description) in ARGUMENTS.items()
+            ),
+            OpaqueFunction(function=derain_node),
+        ]
+    )

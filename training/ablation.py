@@ -7,6 +7,7 @@ What does each ingredient give? Train without and with it, equally long, and sco
 
 Run it again after an interruption, and it goes on.
 """
+
 import argparse
 import csv
 from dataclasses import dataclass, replace
@@ -18,19 +19,18 @@ import statistics
 import sys
 import time
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run as a file: lets this repository be imported
+    import _root  # noqa: F401
 
-from configuration import build, Config, ConfigError, make_config, read_yaml
 import cv2
-from evaluate import derain, evaluate, open_engine, read_scenes, Scene, summarize
 import numpy as np
-from pairs import DataError
-from start import RunError
-from train import train
 
-from derain_ros.engines import EngineError
+from derain_ros.errors import DataError, EngineError, ModelError
 from derain_ros.files import write_atomically
-from derain_ros.graph import ModelError
+from training.configuration import build, Config, ConfigError, make_config, read_yaml
+from training.evaluate import derain, evaluate, open_engine, read_scenes, Scene, summarize
+from training.loop.start import RunError
+from training.train import train
 
 FRAME = (720, 1280, 3)
 TIMED = 5
@@ -60,8 +60,10 @@ def read_study(path: Path) -> tuple[Study, dict[str, Config]]:
     study = build(Study, read_yaml(path), str(path))
     if not study.seeds or min(study.seeds) < 0:
         raise ConfigError(f'{path}: seeds: {study.seeds}; name one or more, from 0 up')
-    return study, {name: make_config(study.experiment | changes, f"{path}: arm '{name}'")
-                   for name, changes in study.arms.items()}
+    return study, {
+        name: make_config(study.experiment | changes, f"{path}: arm '{name}'")
+        for name, changes in study.arms.items()
+    }
 
 
 def held_out(scenes: list[Scene], config: Config) -> list[Scene]:
@@ -89,8 +91,10 @@ def score(sets: dict[str, list[Scene]], config: Config, weights: Path) -> dict[s
 def table(rows: list[dict]) -> str:
     """Give a Markdown table of each arm: mean over the seeds ± standard deviation."""
     columns = [name for name in rows[0] if name not in ('arm', 'seed', 'steps')]
-    lines = ['| ' + ' | '.join(['arm', 'seeds', *columns]) + ' |',
-             '|---' * (len(columns) + 2) + '|']
+    lines = [
+        '| ' + ' | '.join(['arm', 'seeds', *columns]) + ' |',
+        '|---' * (len(columns) + 2) + '|',
+    ]
     for arm in dict.fromkeys(row['arm'] for row in rows):
         of_arm = [row for row in rows if row['arm'] == arm]
         cells = [_cell([float(row[name]) for row in of_arm]) for name in columns]
@@ -103,8 +107,9 @@ def _cell(values: list[float]) -> str:
     return f'{statistics.mean(values):.2f}{spread}'
 
 
-def ablate(study: Study, configs: dict[str, Config], root: Path, out: Path,
-           arms: list[str]) -> None:
+def ablate(
+    study: Study, configs: dict[str, Config], root: Path, out: Path, arms: list[str]
+) -> None:
     """
     Train and score every arm with every seed; ``out`` receives scores.csv and scores.md.
 
@@ -116,14 +121,18 @@ def ablate(study: Study, configs: dict[str, Config], root: Path, out: Path,
     for arm, (name, scenes) in product(arms, sets.items()):
         if not held_out(scenes, configs[arm]):
             first, last = configs[arm].validation
-            raise DataError(f"{root / study.scores[name]}: has no pair numbered {first} to {last} "
-                            f"to score arm '{arm}' with; change validation, or the folder")
+            raise DataError(
+                f'{root / study.scores[name]}: has no pair numbered {first} to {last} '
+                f"to score arm '{arm}' with; change validation, or the folder"
+            )
     scores = out / 'scores.csv'
     rows = _rows(scores)
     columns = ['arm', 'seed', 'steps', *sets, 'ms']
     if rows and list(rows[0]) != columns:
-        raise RunError(f'{scores}: has the columns {", ".join(rows[0])}, and the study gives '
-                       f'{", ".join(columns)}; choose another --out')
+        raise RunError(
+            f'{scores}: has the columns {", ".join(rows[0])}, and the study gives '
+            f'{", ".join(columns)}; choose another --out'
+        )
     for seed, arm in product(study.seeds, arms):
         config, run = replace(configs[arm], seed=seed), out / f'{slug(arm)}-seed{seed}'
         # what is finished takes no step, and what was changed since is refused
@@ -132,8 +141,10 @@ def ablate(study: Study, configs: dict[str, Config], root: Path, out: Path,
         if known and int(known[0]['steps']) == config.steps:
             continue
         rows = [row for row in rows if row not in known]
-        rows.append({'arm': arm, 'seed': seed, 'steps': config.steps}
-                    | score(sets, config, run / 'last.safetensors'))
+        rows.append(
+            {'arm': arm, 'seed': seed, 'steps': config.steps}
+            | score(sets, config, run / 'last.safetensors')
+        )
         _write(rows, out)
 
 
@@ -170,8 +181,9 @@ def main() -> int:
         study, configs = read_study(arguments.study)
         for arm in arguments.arms or []:
             if arm not in configs:
-                raise ConfigError(f"{arguments.study}: has no arm '{arm}'; it has "
-                                  + ', '.join(configs))
+                raise ConfigError(
+                    f"{arguments.study}: has no arm '{arm}'; it has " + ', '.join(configs)
+                )
         ablate(study, configs, arguments.data, arguments.out, arguments.arms or list(configs))
     except (ConfigError, DataError, RunError, ModelError, EngineError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)

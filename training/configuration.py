@@ -1,14 +1,15 @@
 """Experiments: one YAML file each, every key checked before anything starts."""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, MISSING
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints, Literal
 
-from losses import SUPERVISED
 import yaml
 
-from derain_ros.network import Shape, SHAPES
+from derain_ros.model.network import Shape, SHAPES
+from training.loop.losses import SUPERVISED
 
 # the least that the network takes; the window of SSIM fits into it too
 SMALLEST_CROP = 16
@@ -129,43 +130,72 @@ def _problems(config: Config) -> list[str]:
     terms = config.loss.split('+')
     multiple = shape.multiple
     checks = _ranges(config) | {
-        f"loss '{config.loss}' is unknown; join some of {', '.join(SUPERVISED)} with +":
-            all(term in SUPERVISED for term in terms),
-        f'crop {config.crop} must be a multiple of {multiple}, at least {SMALLEST_CROP}':
-            config.crop % multiple == 0 and config.crop >= SMALLEST_CROP,
-        f'validation {config.validation} must be two numbers, the first and the last':
-            len(config.validation) == 2 and config.validation[0] <= config.validation[1],
-        'no source of crops: give pairs, or clean images and a share for them':
-            sum(config.pairs.values()) + config.synthetic + config.layers + config.identity > 0,
-        'synthetic and identity take their backgrounds from clean, which is empty':
-            bool(config.clean) or config.synthetic + config.identity == 0,
-        'layers are taken from pairs, which are empty':
-            bool(config.pairs) or config.layers == 0,
-        f'matching {config.matching} needs real rain; give real bags or folders, or set it to 0':
-            config.matching == 0 or bool(config.real.bags or config.real.folders),
-        'real: a bag is in both bags and validation_bags; frames of one bag are too much alike':
-            not ({bag.path for bag in config.real.bags}
-                 & {bag.path for bag in config.real.validation_bags}),
+        f"loss '{config.loss}' is unknown; join some of {', '.join(SUPERVISED)} with +": all(
+            term in SUPERVISED for term in terms
+        ),
+        f'crop {config.crop} must be a multiple of {multiple}, at least {SMALLEST_CROP}': config.crop
+        % multiple
+        == 0
+        and config.crop >= SMALLEST_CROP,
+        f'validation {config.validation} must be two numbers, the first and the last': len(
+            config.validation
+        )
+        == 2
+        and config.validation[0] <= config.validation[1],
+        'no source of crops: give pairs, or clean images and a share for them': sum(
+            config.pairs.values()
+        )
+        + config.synthetic
+        + config.layers
+        + config.identity
+        > 0,
+        'synthetic and identity take their backgrounds from clean, which is empty': bool(
+            config.clean
+        )
+        or config.synthetic + config.identity == 0,
+        'layers are taken from pairs, which are empty': bool(config.pairs) or config.layers == 0,
+        f'matching {config.matching} needs real rain; give real bags or folders, or set it to 0': config.matching
+        == 0
+        or bool(config.real.bags or config.real.folders),
+        'real: a bag is in both bags and validation_bags; frames of one bag are too much alike': not (
+            {bag.path for bag in config.real.bags}
+            & {bag.path for bag in config.real.validation_bags}
+        ),
     }
     checks['batch must be a multiple of real.crops_per_frame, which must be above 0'] = (
         config.real.crops_per_frame > 0
-        and (config.matching == 0 or config.batch % config.real.crops_per_frame == 0))
+        and (config.matching == 0 or config.batch % config.real.crops_per_frame == 0)
+    )
     return [problem for problem, holds in checks.items() if not holds]
 
 
 def _ranges(config: Config) -> dict[str, bool]:
     positive = ('steps', 'batch', 'learning_rate', 'clip', 'validate_every', 'checkpoint_every')
-    least_0 = ('seed', 'workers', 'warm_up', 'weight_decay', 'matching', 'synthetic', 'layers',
-               'identity')
+    least_0 = (
+        'seed',
+        'workers',
+        'warm_up',
+        'weight_decay',
+        'matching',
+        'synthetic',
+        'layers',
+        'identity',
+    )
     shares = ('ema', 'sensor')
-    return ({f'{name} must be above 0': getattr(config, name) > 0 for name in positive}
-            | {f'{name} must not be negative': getattr(config, name) >= 0 for name in least_0}
-            | {f'{name} must be between 0 and 1': 0 <= getattr(config, name) <= 1
-               for name in shares}
-            | {f'pairs: the share of {name} must not be negative': share >= 0
-               for name, share in config.pairs.items()}
-            | {'crops_per_image must be above 0': (config.crops_per_image is None
-                                                   or config.crops_per_image > 0)})
+    return (
+        {f'{name} must be above 0': getattr(config, name) > 0 for name in positive}
+        | {f'{name} must not be negative': getattr(config, name) >= 0 for name in least_0}
+        | {f'{name} must be between 0 and 1': 0 <= getattr(config, name) <= 1 for name in shares}
+        | {
+            f'pairs: the share of {name} must not be negative': share >= 0
+            for name, share in config.pairs.items()
+        }
+        | {
+            'crops_per_image must be above 0': (
+                config.crops_per_image is None or config.crops_per_image > 0
+            )
+        }
+    )
 
 
 def build(kind: type, values: object, where: str) -> Any:
@@ -181,21 +211,26 @@ def build(kind: type, values: object, where: str) -> Any:
         if key not in hints:
             near = get_close_matches(str(key), hints, n=1, cutoff=0.0)
             raise ConfigError(f"{where}: unknown key '{key}'; did you mean '{near[0]}'?")
-    missing = [item.name for item in fields(kind)
-               if item.name not in values
-               and item.default is MISSING and item.default_factory is MISSING]
+    missing = [
+        item.name
+        for item in fields(kind)
+        if item.name not in values and item.default is MISSING and item.default_factory is MISSING
+    ]
     if missing:
         raise ConfigError(f'{where}: missing key: {", ".join(missing)}')
-    return kind(**{key: _value(hints[key], value, f"{where}: '{key}'")
-                   for key, value in values.items()})
+    return kind(
+        **{key: _value(hints[key], value, f"{where}: '{key}'") for key, value in values.items()}
+    )
 
 
 def _value(kind: Any, value: object, where: str) -> Any:
     """Check a value against its type hint; whole numbers pass for float."""
     if kind is Shape and isinstance(value, str):
         if value not in SHAPES:
-            raise ConfigError(f"{where}: '{value}' is unknown; known are {', '.join(SHAPES)}, or "
-                              'say channels, units, scales and unshuffle')
+            raise ConfigError(
+                f"{where}: '{value}' is unknown; known are {', '.join(SHAPES)}, or "
+                'say channels, units, scales and unshuffle'
+            )
         return SHAPES[value]
     if is_dataclass(kind):
         return build(kind, value, where)
@@ -205,16 +240,19 @@ def _value(kind: Any, value: object, where: str) -> Any:
     elif get_origin(kind) is list and isinstance(value, list):
         return [_value(arguments[0], item, where) for item in value]
     elif get_origin(kind) is dict and isinstance(value, dict):
-        return {_value(arguments[0], key, where): _value(arguments[1], item, where)
-                for key, item in value.items()}
+        return {
+            _value(arguments[0], key, where): _value(arguments[1], item, where)
+            for key, item in value.items()
+        }
     elif type(None) in arguments:
         return None if value is None else _value(arguments[0], value, where)
     elif kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     else:
         # True counts as a number in Python, but not in an experiment
-        matches = (isinstance(value, get_origin(kind) or kind)
-                   and isinstance(value, bool) == (kind is bool))
+        matches = isinstance(value, get_origin(kind) or kind) and isinstance(value, bool) == (
+            kind is bool
+        )
     if not matches:
         expected = getattr(kind, '__name__', str(kind)) if not arguments else str(kind)
         if isinstance(value, str) and kind is float:

@@ -6,6 +6,7 @@ Score a network as it drives: through the CPU engine of the car, from its ONNX g
     python3 training/evaluate.py --weights runs/fast/best.safetensors --data photographs \
         --truth none --report report
 """
+
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,22 +16,28 @@ from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run as a file: lets this repository be imported
+    import _root  # noqa: F401
 
 import cv2
-from gallery import write_report
-from metrics import luma, mean_scores, scores
 import numpy as np
-from pairs import DataError, image_files, number, read_image, read_images, read_pairs
 from PIL import Image
 
-from derain_ros.engines import create_engine, Engine, EngineError
+from derain_ros.engine.base import Engine
+from derain_ros.engine.factory import create_engine
+from derain_ros.errors import DataError, EngineError, ModelError
 from derain_ros.files import write_json
-from derain_ros.graph import ModelError
+from derain_ros.media.images import image_files, read_image
+from derain_ros.media.videos import read_images
+from training.data.pairs import number, read_pairs
+from training.scores.gallery import write_report
+from training.scores.metrics import luma, mean_scores, scores
 
 # for people; in JSON the names are the keys
-PROTOCOLS = ('Y: 8-bit luma, MATLAB BT.601, SSIM 11x11 Gaussian σ 1.5, valid window. '
-             'RGB: 8-bit, mean over channels.')
+PROTOCOLS = (
+    'Y: 8-bit luma, MATLAB BT.601, SSIM 11x11 Gaussian σ 1.5, valid window. '
+    'RGB: 8-bit, mean over channels.'
+)
 STREAK_SIGMA = 5.0
 
 
@@ -53,14 +60,15 @@ def read_scenes(data: Path, truth: str) -> list[Scene]:
     :raises DataError: the data cannot be read.
     """
     if truth == 'pairs':
-        return _named_apart(data, [Scene(pair.name, pair.number, pair.rainy, pair.clean)
-                                   for pair in read_pairs(data)])
+        return _named_apart(
+            data,
+            [Scene(pair.name, pair.number, pair.rainy, pair.clean) for pair in read_pairs(data)],
+        )
     if data.is_dir():
         paths = image_files(data)
         named = [(path.stem, number(path), read_image(path)) for path in paths]
     else:
-        named = [(f'{second:05}', second, frame)
-                 for second, frame in enumerate(read_images(data))]
+        named = [(f'{second:05}', second, frame) for second, frame in enumerate(read_images(data))]
     truths: Iterable[np.ndarray | None] = [None] * len(named)
     if truth == 'itself':
         truths = [image for _, _, image in named]
@@ -75,8 +83,10 @@ def read_scenes(data: Path, truth: str) -> list[Scene]:
 def _named_apart(data: Path, scenes: list[Scene]) -> list[Scene]:
     for name, count in Counter(scene.name for scene in scenes).items():
         if count > 1:
-            raise DataError(f'{data}: two images are called {name} but for the suffix, and their '
-                            'results would be one; rename or remove one of them')
+            raise DataError(
+                f'{data}: two images are called {name} but for the suffix, and their '
+                'results would be one; rename or remove one of them'
+            )
     return scenes
 
 
@@ -92,7 +102,8 @@ def open_engine(weights: str) -> Engine:
     """
     if not weights.endswith('.safetensors'):
         return create_engine('openvino', weights)
-    from derain_ros.export import export, load_network
+    from derain_ros.model.export import export, load_network
+
     with TemporaryDirectory() as folder:
         graph = Path(folder) / 'network.onnx'
         export(load_network(Path(weights)), graph)
@@ -133,8 +144,14 @@ def evaluate(engine: Engine, scenes: list[Scene]) -> Iterator[tuple[Scene, np.nd
 
 def summarize(rows: list[dict]) -> dict:
     """Give the result as --json writes it: ``mean``, ``input``, ``images``; null is infinite."""
-    result: dict = {'mean': mean_scores([{key: value for key, value in row.items()
-                                          if key not in ('name', 'input')} for row in rows])}
+    result: dict = {
+        'mean': mean_scores(
+            [
+                {key: value for key, value in row.items() if key not in ('name', 'input')}
+                for row in rows
+            ]
+        )
+    }
     if 'input' in rows[0]:
         result['input'] = mean_scores([row['input'] for row in rows])
     return result | {'images': [finite(row) for row in rows]}
@@ -142,9 +159,14 @@ def summarize(rows: list[dict]) -> dict:
 
 def finite(row: dict) -> dict:
     """Give the values of a result as JSON can hold them: None is infinite."""
-    return {key: finite(value) if isinstance(value, dict)
-            else None if isinstance(value, float) and math.isinf(value) else value
-            for key, value in row.items()}
+    return {
+        key: finite(value)
+        if isinstance(value, dict)
+        else None
+        if isinstance(value, float) and math.isinf(value)
+        else value
+        for key, value in row.items()
+    }
 
 
 def _line(name: str, values: dict) -> str:
@@ -154,26 +176,45 @@ def _line(name: str, values: dict) -> str:
 
     if 'psnr_y' not in values:
         return f'{name:24} rain energy removed {values["rain_energy_removed"]:.4f}'
-    return (f'{name:24} Y {show("psnr_y", " dB"):>9} {show("ssim_y", "")}   '
-            f'RGB {show("psnr_rgb", " dB"):>9} {show("ssim_rgb", "")}')
+    return (
+        f'{name:24} Y {show("psnr_y", " dB"):>9} {show("ssim_y", "")}   '
+        f'RGB {show("psnr_rgb", " dB"):>9} {show("ssim_rgb", "")}'
+    )
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument('--weights', required=True,
-                        help='released name, safetensors file or ONNX file')
-    parser.add_argument('--data', type=Path, required=True,
-                        help='pairs in any of the layouts; with another --truth than pairs a '
-                             'folder of images or a video')
-    parser.add_argument('--truth', choices=('pairs', 'none', 'itself', 'median'), default='pairs',
-                        help='where the truth is: in the pairs; nowhere (real rain); the images '
-                             'themselves (free of rain); their median (the camera stands still)')
-    parser.add_argument('--numbers', type=int, nargs=2, metavar=('FIRST', 'LAST'),
-                        help='score only the images so numbered, such as 181 200')
+    parser.add_argument(
+        '--weights', required=True, help='released name, safetensors file or ONNX file'
+    )
+    parser.add_argument(
+        '--data',
+        type=Path,
+        required=True,
+        help='pairs in any of the layouts; with another --truth than pairs a '
+        'folder of images or a video',
+    )
+    parser.add_argument(
+        '--truth',
+        choices=('pairs', 'none', 'itself', 'median'),
+        default='pairs',
+        help='where the truth is: in the pairs; nowhere (real rain); the images '
+        'themselves (free of rain); their median (the camera stands still)',
+    )
+    parser.add_argument(
+        '--numbers',
+        type=int,
+        nargs=2,
+        metavar=('FIRST', 'LAST'),
+        help='score only the images so numbered, such as 181 200',
+    )
     parser.add_argument('--json', type=Path, help='file to write the result to')
     parser.add_argument('--save', type=Path, help='folder to write the de-rained images to')
-    parser.add_argument('--report', type=Path,
-                        help='folder for a page with before/after sliders and a contact sheet')
+    parser.add_argument(
+        '--report',
+        type=Path,
+        help='folder for a page with before/after sliders and a contact sheet',
+    )
     return parser.parse_args()
 
 

@@ -8,23 +8,26 @@ What a network does to a video that nobody knows the truth of: rain removed, fli
 In rain, the streak energy should fall. Without rain, the image should not change, and the output
 should not flicker more than the input.
 """
+
 import argparse
 from collections.abc import Iterator
 import math
 from pathlib import Path
 import sys
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run as a file: lets this repository be imported
+    import _root  # noqa: F401
 
 import cv2
-from evaluate import derain, finite, open_engine
-from metrics import luma
 import numpy as np
-from pairs import DataError, image_files, read_image, video_frames, VIDEO_SUFFIXES
 
-from derain_ros.engines import Engine, EngineError
+from derain_ros.engine.base import Engine
+from derain_ros.errors import DataError, EngineError, ModelError
 from derain_ros.files import write_json
-from derain_ros.graph import ModelError
+from derain_ros.media.images import image_files, read_image, VIDEO_SUFFIXES
+from derain_ros.media.videos import video_frames
+from training.evaluate import derain, finite, open_engine
+from training.scores.metrics import luma
 
 STREAK_WIDTH = 9
 
@@ -44,8 +47,10 @@ def _equal_images(folder: Path) -> Iterator[np.ndarray]:
         image = read_image(path)
         first = image.shape if first is None else first
         if image.shape != first:
-            raise DataError(f'{path}: {image.shape[1]}x{image.shape[0]}, but the first is '
-                            f'{first[1]}x{first[0]}; the frames of a video are of one size')
+            raise DataError(
+                f'{path}: {image.shape[1]}x{image.shape[0]}, but the first is '
+                f'{first[1]}x{first[0]}; the frames of a video are of one size'
+            )
         yield image
 
 
@@ -85,9 +90,13 @@ def evaluate_video(engine: Engine, video: Iterator[np.ndarray]) -> dict[str, flo
         if last is not None:
             flickers.append([mean_difference(*two) for two in zip(last, (frame, output))])
         last = frame, output
-    return {'frames': len(energies), 'streak_energy': _relative(energies),
-            'frames_with_less': float(np.mean([after < before for before, after in energies])),
-            'flicker': _relative(flickers), 'change': float(np.mean(changes))}
+    return {
+        'frames': len(energies),
+        'streak_energy': _relative(energies),
+        'frames_with_less': float(np.mean([after < before for before, after in energies])),
+        'flicker': _relative(flickers),
+        'change': float(np.mean(changes)),
+    }
 
 
 def _relative(before_after: list) -> float:
@@ -100,8 +109,9 @@ def _relative(before_after: list) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument('--weights', required=True,
-                        help='released name, safetensors file or ONNX file')
+    parser.add_argument(
+        '--weights', required=True, help='released name, safetensors file or ONNX file'
+    )
     parser.add_argument('--video', type=Path, required=True, help='video, or folder of frames')
     parser.add_argument('--json', type=Path, help='file to write the result to')
     arguments = parser.parse_args()
@@ -112,9 +122,11 @@ def main() -> int:
     except (DataError, ModelError, EngineError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    print('{frames} frames: streak energy {streak_energy:.3f} of what it was, less in '
-          '{frames_with_less:.0%}; flicker {flicker:.3f} of what it was; '
-          'pixels change by {change:.2f} grey levels'.format(**result))
+    print(
+        '{frames} frames: streak energy {streak_energy:.3f} of what it was, less in '
+        '{frames_with_less:.0%}; flicker {flicker:.3f} of what it was; '
+        'pixels change by {change:.2f} grey levels'.format(**result)
+    )
     return 0
 
 

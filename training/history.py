@@ -4,6 +4,7 @@ The log of a run, as a table and a picture.
 
     python3 training/history.py runs/fast --csv fast.csv --plot fast.svg
 """
+
 import argparse
 import csv
 from io import StringIO
@@ -55,8 +56,12 @@ def plot(history: dict[str, dict[int, float]], path: Path) -> None:
     for axes, prefix in ((losses, LOSS), (scores, SCORE)):
         for name in sorted(history):
             if name.startswith(prefix) and any(history[name].values()):
-                axes.plot(*zip(*sorted(history[name].items())), label=name.removeprefix(prefix),
-                          linewidth=0.8, marker='.' if prefix == SCORE else None)
+                axes.plot(
+                    *zip(*sorted(history[name].items())),
+                    label=name.removeprefix(prefix),
+                    linewidth=0.8,
+                    marker='.' if prefix == SCORE else None,
+                )
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()

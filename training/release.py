@@ -9,6 +9,7 @@ The second sets the last bias so that the images in these folders come out as br
 in; give some that were trained on. The weights are rounded to float16 once, so that all three
 files hold the same numbers, and that of weights is half as large.
 """
+
 import argparse
 from collections.abc import Sequence
 import os
@@ -16,20 +17,23 @@ from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run as a file: lets this repository be imported
+    import _root  # noqa: F401
 
-from level import level
 import onnx
-from pairs import DataError, read_images
 from safetensors.torch import save
 
-from derain_ros.export import frame_graph, load_network, write_graph
-from derain_ros.graph import ModelError, MODELS
-from derain_ros.half import check_weights, halve
+from derain_ros.errors import DataError, ModelError
+from derain_ros.media.videos import read_images
+from derain_ros.model.export import frame_graph, load_network, write_graph
+from derain_ros.model.graph import MODELS
+from derain_ros.model.half import check_weights, halve
+from training.loop.level import level
 
 
-def release(weights: Path, name: str, folder: Path = MODELS,
-            rain_free: Sequence[Path] = ()) -> None:
+def release(
+    weights: Path, name: str, folder: Path = MODELS, rain_free: Sequence[Path] = ()
+) -> None:
     """
     Write ``name``.safetensors, ``name``.onnx and ``name``-fp16.onnx.
 
@@ -63,8 +67,14 @@ def main() -> int:
     parser.add_argument('weights', type=Path, help='safetensors file that training wrote')
     parser.add_argument('name', help='by which the node is to find it')
     parser.add_argument('--folder', type=Path, default=MODELS, help='default: derain_ros/models')
-    parser.add_argument('--rain-free', type=Path, nargs='+', default=[], metavar='PATH',
-                        help='folders of images, or videos, that are to stay as bright as now')
+    parser.add_argument(
+        '--rain-free',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='PATH',
+        help='folders of images, or videos, that are to stay as bright as now',
+    )
     arguments = parser.parse_args()
     try:
         release(arguments.weights, arguments.name, arguments.folder, arguments.rain_free)

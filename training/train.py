@@ -8,27 +8,30 @@ The same under torchrun trains over processes, GPUs and machines:
 
     torchrun --nproc-per-node 8 training/train.py --config ... --data ... --out ...
 """
+
 import argparse
 from contextlib import closing
 from pathlib import Path
 import sys
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run as a file: lets this repository be imported
+    import _root  # noqa: F401
 
-from checkpoints import keep
-from configuration import Config, ConfigError, read_config
-from crops import batches, Crops
 import cv2
-from dataset import Data, read_data
-from pairs import DataError
-from processes import join_processes
-from reporting import Board, report, validate
-from run import Run
-from start import RunError
 import torch
 from torch import Tensor
 import torch.distributed
 from tqdm import tqdm
+
+from derain_ros.errors import DataError
+from training.configuration import Config, ConfigError, read_config
+from training.data.crops import batches, Crops
+from training.data.dataset import Data, read_data
+from training.loop.checkpoints import keep
+from training.loop.processes import join_processes
+from training.loop.reporting import Board, report, validate
+from training.loop.run import Run
+from training.loop.start import RunError
 
 REPORT_EVERY = 20
 
@@ -50,15 +53,31 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
     if rank == 0 and resume and not checkpoint.exists():
         print(f'{out}: holds no checkpoint to resume from; starting at step 0')
     if rank == 0 and run.precision != config.precision:
-        print(f'{config.precision}: this CPU has no instructions for it; '
-              f'training in {run.precision}')
-    crops = Crops(data.sources, data.real, seed=config.seed, batch=config.batch,
-                  size=config.crop, crops_per_frame=config.real.crops_per_frame, rank=rank,
-                  flips=config.flips)
+        print(
+            f'{config.precision}: this CPU has no instructions for it; training in {run.precision}'
+        )
+    crops = Crops(
+        data.sources,
+        data.real,
+        seed=config.seed,
+        batch=config.batch,
+        size=config.crop,
+        crops_per_frame=config.real.crops_per_frame,
+        rank=rank,
+        flips=config.flips,
+    )
     terms: list[Tensor] = []
-    with (tqdm(total=config.steps, initial=run.step, unit='img', disable=rank > 0,
-               unit_scale=config.batch * processes, mininterval=1) as progress,
-          closing(Board(out / 'tensorboard', run.step, progress)) as board):
+    with (
+        tqdm(
+            total=config.steps,
+            initial=run.step,
+            unit='img',
+            disable=rank > 0,
+            unit_scale=config.batch * processes,
+            mininterval=1,
+        ) as progress,
+        closing(Board(out / 'tensorboard', run.step, progress)) as board,
+    ):
         for batch in batches(crops, run.step, config.steps, config.workers):
             learnt = run.learn(batch)
             if rank == 0:
@@ -67,8 +86,9 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
                 after_step(run, data, terms, out, board, progress)
 
 
-def after_step(run: Run, data: Data, terms: list[Tensor], out: Path, board: Board,
-               progress: tqdm) -> None:
+def after_step(
+    run: Run, data: Data, terms: list[Tensor], out: Path, board: Board, progress: tqdm
+) -> None:
     """Report, validate and keep what is due; ``terms`` are the losses not reported yet."""
     last = run.step == run.config.steps
     if run.step % REPORT_EVERY == 0 or last:
@@ -86,8 +106,12 @@ def after_step(run: Run, data: Data, terms: list[Tensor], out: Path, board: Boar
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('--config', type=Path, required=True, help='experiment, a YAML file')
-    parser.add_argument('--data', type=Path, required=True,
-                        help='folder that the paths in the experiment are relative to')
+    parser.add_argument(
+        '--data',
+        type=Path,
+        required=True,
+        help='folder that the paths in the experiment are relative to',
+    )
     parser.add_argument('--out', type=Path, required=True, help='folder for all that is kept')
     parser.add_argument('--resume', action='store_true', help='go on with the run in --out')
     arguments = parser.parse_args()

@@ -4,22 +4,27 @@ Write a bag of compressed images from a folder of images or a video, to try trai
 
     python3 training/write_bag.py photographs/ rain
 """
+
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
 import shutil
 import sys
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run as a file: lets this repository be imported
+    import _root  # noqa: F401
 
 import cv2
 import numpy as np
-from pairs import DataError, image_files, read_image, video_frames, VIDEO_SUFFIXES
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Ros2Writer
 from rosbags.typesys import get_typestore, Stores
 from rosbags.typesys.store import Typestore
+
+from derain_ros.errors import DataError
+from derain_ros.media.images import image_files, read_image, VIDEO_SUFFIXES
+from derain_ros.media.videos import video_frames
 
 KIND = 'sensor_msgs/msg/CompressedImage'
 
@@ -64,8 +69,9 @@ def write_bag(source: Path, bag: Path, *, topic: str, rate: float, storage: str)
     serialize = types.serialize_ros1 if ros1 else types.serialize_cdr
     count = 0
     try:
-        with (Ros1Writer(bag) if ros1
-              else Ros2Writer(bag, version=9, storage_plugin=plugin)) as writer:
+        with (
+            Ros1Writer(bag) if ros1 else Ros2Writer(bag, version=9, storage_plugin=plugin)
+        ) as writer:
             connection = writer.add_connection(topic, KIND, typestore=types)
             for count, data in enumerate(jpegs(source), start=1):
                 moment = round((count - 1) / rate * 1e9)
@@ -82,7 +88,7 @@ def write_bag(source: Path, bag: Path, *, topic: str, rate: float, storage: str)
 
 
 def _message(types: Typestore, data: np.ndarray, moment: int, ros1: bool) -> object:
-    time = types.types['builtin_interfaces/msg/Time'](moment // 10 ** 9, moment % 10 ** 9)
+    time = types.types['builtin_interfaces/msg/Time'](moment // 10**9, moment % 10**9)
     sequence = {'seq': 0} if ros1 else {}
     header = types.types['std_msgs/msg/Header'](**sequence, stamp=time, frame_id='camera')
     return types.types[KIND](header=header, format='jpeg', data=data)
@@ -94,12 +100,18 @@ def main() -> int:
     parser.add_argument('bag', type=Path, help='to write: NAME.bag for ROS 1, NAME for ROS 2')
     parser.add_argument('--topic', default='/camera/image_raw/compressed')
     parser.add_argument('--rate', type=float, default=10.0, help='images per second (10)')
-    parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap',
-                        help='of a ROS 2 bag (mcap)')
+    parser.add_argument(
+        '--storage', choices=('mcap', 'sqlite3'), default='mcap', help='of a ROS 2 bag (mcap)'
+    )
     arguments = parser.parse_args()
     try:
-        count = write_bag(arguments.source, arguments.bag, topic=arguments.topic,
-                          rate=arguments.rate, storage=arguments.storage)
+        count = write_bag(
+            arguments.source,
+            arguments.bag,
+            topic=arguments.topic,
+            rate=arguments.rate,
+            storage=arguments.storage,
+        )
     except (DataError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

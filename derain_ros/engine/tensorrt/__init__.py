@@ -1,0 +1,1 @@
+"""TensorRT: building, keeping and running engines on NVIDIA GPUs."""

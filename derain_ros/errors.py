@@ -1,0 +1,25 @@
+"""The errors of the package, one family: ``DerainError`` catches all of them."""
+
+
+class DerainError(Exception):
+    """What went wrong; the message names the input, the reason and the way out."""
+
+
+class ImageError(DerainError):
+    """An image message that cannot be converted."""
+
+
+class DataError(DerainError):
+    """A file, folder or bag that cannot be used."""
+
+
+class ModelError(DerainError):
+    """A model that cannot be used."""
+
+
+class EngineError(DerainError):
+    """The engine gave no result. What it was to write is undefined."""
+
+
+class DeadlineError(EngineError):
+    """The result was not there in time."""

@@ -1,0 +1,1 @@
+"""Camera messages to uint8 frames and back."""

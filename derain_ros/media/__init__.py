@@ -1,0 +1,1 @@
+"""Reading image files, videos and bags."""

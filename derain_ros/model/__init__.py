@@ -1,0 +1,1 @@
+"""The network, its ONNX graphs, and the released models."""

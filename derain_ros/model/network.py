@@ -1,0 +1,209 @@
+"""
+The de-raining network of the paper, in its two released shapes.
+
+Source: "Single image de-raining algorithm based on semi-supervised learning". The paper draws
+four stages; each is a class here. What it leaves unsaid is marked *inferred*.
+"""
+
+from dataclasses import asdict, dataclass
+import json
+
+from torch import nn, Tensor
+from torch.nn import functional
+
+LEAKY_SLOPE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """
+    What makes one network differ from another.
+
+    :param channels: width of every feature map.
+    :param units: multi-scale de-raining units in a row.
+    :param scales: the paper's n; scale i works on features max-pooled by 2^(i-1).
+    :param unshuffle: factor by which space is folded into channels before the first stage, and
+        back after the last; 1 is the paper's network. Ours, for speed.
+    :param residual: True: output = input - predicted rain (*inferred*); False: the last stage
+        gives the image itself.
+    """
+
+    channels: int
+    units: int
+    scales: int = 3
+    unshuffle: int = 1
+    residual: bool = True
+
+    @property
+    def multiple(self) -> int:
+        """Height and width are padded up to a multiple of this many pixels."""
+        return self.unshuffle * 2 ** (self.scales - 1)
+
+    def to_json(self) -> str:
+        """Give the text that weights carry, so that a file tells what network it is for."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> 'Shape':
+        """
+        Read that text.
+
+        :raises ValueError: it is no shape.
+        """
+        try:
+            return cls(**json.loads(text))
+        except TypeError as error:
+            raise ValueError(f'{text} is no shape of a network ({error})') from error
+
+
+SHAPES = {
+    'reference': Shape(channels=32, units=8),
+    'fast': Shape(channels=48, units=2, unshuffle=2),
+}
+
+
+def convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """Build a 3x3 convolution that keeps the size; zero padding is *inferred*."""
+    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+
+
+class FeatureTransform(nn.Sequential):
+    """Stage 1: image [N, 3 u², H/u, W/u] to features [N, C, H/u, W/u]."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__(convolution(inputs, channels), nn.LeakyReLU(LEAKY_SLOPE, inplace=True))
+
+
+class CascadeBlock(nn.Sequential):
+    """The paper's cascade convolution learning block (CCLB): four 3x3 convolutions in series."""
+
+    def __init__(self, channels: int) -> None:
+        layers: list[nn.Module] = []
+        for _ in range(4):
+            layers += [convolution(channels, channels), nn.LeakyReLU(LEAKY_SLOPE, inplace=True)]
+        super().__init__(*layers)
+
+
+class MatchingNetwork(nn.Module):
+    """Stage 2: a CCLB with a skip connection; the statistics of its output F are matched."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block = CascadeBlock(channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.block(features)
+
+
+class MultiScaleUnit(nn.Module):
+    """
+    One de-raining unit: pool, CCLB and upsample per scale; the sum plus the unit's input.
+
+    Pooling by 4 is pooling by 2 twice, and so is upsampling: each scale works on the next finer
+    one alone, which gives the same numbers with fewer passes over full-size memory.
+    """
+
+    def __init__(self, channels: int, scales: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(CascadeBlock(channels) for _ in range(scales))
+
+    def forward(self, features: Tensor) -> Tensor:
+        pooled = [features]
+        for _ in self.blocks[1:]:
+            pooled.append(functional.max_pool2d(pooled[-1], kernel_size=2))
+        total = self.blocks[-1](pooled[-1])
+        for block, finer in zip(reversed(self.blocks[:-1]), reversed(pooled[:-1])):
+            # nearest is inferred: the paper only says "upsample"
+            total = block(finer) + functional.interpolate(total, scale_factor=2.0, mode='nearest')
+        return features + total
+
+
+class Fusion(nn.Conv2d):
+    """
+    A 1x1 convolution over the concatenation of so many feature maps.
+
+    Computed as the sum of a convolution per map, which spares the copy that concatenating takes.
+    """
+
+    def __init__(self, channels: int, maps: int) -> None:
+        super().__init__(channels * maps, channels, kernel_size=1)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        channels = self.out_channels
+        total = functional.conv2d(maps[0], self.weight[:, :channels], self.bias)
+        for index, features in enumerate(maps[1:], start=1):
+            weight = self.weight[:, index * channels : (index + 1) * channels]
+            total = total + functional.conv2d(features, weight)
+        return total
+
+
+class DerainingNetwork(nn.Module):
+    """
+    Stage 3: multi-scale units in a row, densely connected.
+
+    After unit k a 1x1 convolution fuses F and the outputs of units 1 to k; that it has no
+    activation, and that F is among its inputs, is *inferred*.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.units = nn.ModuleList(
+            MultiScaleUnit(shape.channels, shape.scales) for _ in range(shape.units)
+        )
+        self.fusions = nn.ModuleList(
+            Fusion(shape.channels, count + 2) for count in range(shape.units)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        outputs = [features]
+        for unit, fusion in zip(self.units, self.fusions):
+            outputs.append(unit(features))
+            features = fusion(outputs)
+        return features
+
+
+class ImageConversion(nn.Conv2d):
+    """Stage 4: features [N, C, H/u, W/u] to rain, or image, [N, 3 u², H/u, W/u]."""
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__(channels, outputs, kernel_size=3, padding=1)
+
+
+class DerainNetwork(nn.Module):
+    """
+    The whole network: a rainy image [N, 3, H, W], RGB, float in [0, 1], to the de-rained one.
+
+    H and W are at least 16; the output has the input's size and is not clamped, so that the
+    loss sees what was overshot.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        image_channels = 3 * shape.unshuffle**2
+        self.feature_transform = FeatureTransform(image_channels, shape.channels)
+        self.matching = MatchingNetwork(shape.channels)
+        self.deraining = DerainingNetwork(shape)
+        self.image_conversion = ImageConversion(shape.channels, image_channels)
+
+    def matched_features(self, image: Tensor) -> Tensor:
+        """Stages 1 and 2: image [N, 3, H, W] to F [N, C, H'/u, W'/u]; all real rain passes."""
+        folded = functional.pixel_unshuffle(self._padded(image), self.shape.unshuffle)
+        return self.matching(self.feature_transform(folded))
+
+    def converted(self, features: Tensor) -> Tensor:
+        """Stages 3 and 4: F [N, C, H'/u, W'/u] to rain, or image, [N, 3, H', W']."""
+        return functional.pixel_shuffle(
+            self.image_conversion(self.deraining(features)), self.shape.unshuffle
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        output = self.converted(self.matched_features(image))[..., :height, :width]
+        return image - output if self.shape.residual else output
+
+    def _padded(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        right, bottom = -width % self.shape.multiple, -height % self.shape.multiple
+        # replicated edges, so that no dark frame looks like the end of a streak
+        return functional.pad(image, (0, right, 0, bottom), mode='replicate')

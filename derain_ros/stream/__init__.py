@@ -1,0 +1,1 @@
+"""Camera streams: newest image first, deadline, pass-through. No ROS here."""

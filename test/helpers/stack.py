@@ -1,0 +1,138 @@
+"""The stack around a node under test: a camera, a consumer, a hand on the lifecycle."""
+
+from array import array
+from collections import Counter
+from collections.abc import Callable
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+import numpy as np
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from sensor_msgs.msg import Image
+
+PATIENCE = 20
+CONNECTING = 'connecting'
+FATES = ('received', 'derained', 'replaced', 'passed_through', 'dropped')
+
+
+def counts(status: DiagnosticStatus) -> Counter:
+    return Counter({value.key: int(value.value) for value in status.values if value.key in FATES})
+
+
+class Stack(Node):
+    """A camera and a consumer, and a hand on the node's lifecycle."""
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__('stack', namespace=namespace)
+        self.received: list[Image] = []
+        self.statuses: list[DiagnosticStatus] = []
+        self._connected = False
+        self.camera = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
+        self.create_subscription(Image, 'image_derained', self._receive, QoSProfile(depth=10))
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
+
+    def _receive(self, message: Image) -> None:
+        if message.header.frame_id == CONNECTING:
+            self._connected = True
+        else:
+            self.received.append(message)
+
+    def _diagnose(self, message: DiagnosticArray) -> None:
+        self.statuses += [
+            status
+            for status in message.status
+            if status.name.startswith(f'{self.get_namespace()}/derain:')
+        ]
+
+    def counts_after(self, condition: Callable[[Counter], bool]) -> Counter:
+        """Give what became of the images, once a later report meets the condition."""
+        seen = len(self.statuses)
+        self.until(lambda: len(self.statuses) > seen and condition(counts(self.statuses[-1])))
+        return counts(self.statuses[-1])
+
+    def counts_since_connected(self, total: int) -> dict[str, int]:
+        """Give what became of the images sent since ``connect``, once there are ``total``."""
+        now = self.counts_after(
+            lambda counts: (
+                counts['received']
+                == self.baseline['received'] + total
+                == sum(counts[fate] for fate in FATES[1:])
+            )
+        )
+        return dict(now - self.baseline)
+
+    def warnings(self) -> list[str]:
+        return [
+            status.message for status in self.statuses if status.level == DiagnosticStatus.WARN
+        ]
+
+    def until(self, condition: Callable[[], object]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, 'waited in vain'
+            rclpy.spin_once(self, timeout_sec=0.05)
+
+    def connect(self) -> None:
+        """Send images until one comes back: both ends have then found each other."""
+        message = image(16, 16)
+        message.header.frame_id = CONNECTING
+
+        def connected() -> bool:
+            if not self._connected:
+                self.camera.publish(message)
+            return self._connected
+
+        self._connected = False
+        self.until(connected)
+        # the last of these images may still be on its way: wait until two reports agree
+        before, self.baseline = None, Counter()
+        while before != self.baseline:
+            before, self.baseline = (
+                self.baseline,
+                self.counts_after(
+                    lambda counts: counts['received'] == sum(counts[fate] for fate in FATES[1:])
+                ),
+            )
+
+    def send(self, message: Image) -> Image:
+        """Send an image and give what comes back."""
+        before = len(self.received)
+        self.camera.publish(message)
+        self.until(lambda: len(self.received) > before)
+        return self.received[-1]
+
+    def call(self, kind: type, name: str, request: object) -> object:
+        client = self.create_client(kind, f'derain/{name}')
+        self.until(client.service_is_ready)
+        future = client.call_async(request)
+        self.until(future.done)
+        return future.result()
+
+    def transition(self, identifier: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=identifier))
+        return self.call(ChangeState, 'change_state', request).success
+
+    def state(self) -> int:
+        return self.call(GetState, 'get_state', GetState.Request()).current_state.id
+
+
+class Copy:
+    """An engine that changes nothing."""
+
+    name, precision, problem = 'copy', 'u8', ''
+
+    def infer(self, frames, out, order, timeout=None) -> None:
+        out[:] = frames
+
+
+def image(height: int = 48, width: int = 64, encoding: str = 'bgr8', channels: int = 3) -> Image:
+    message = Image(height=height, width=width, encoding=encoding, step=width * channels)
+    noise = np.random.default_rng(0).integers(0, 256, height * width * channels, np.uint8)
+    message.data = array('B', noise.tobytes())
+    message.header.frame_id = 'camera_front'
+    message.header.stamp.sec, message.header.stamp.nanosec = 1234, 567890
+    return message

@@ -1,0 +1,251 @@
+"""The node as its users meet it: a process of its own, real messages over real DDS."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from helpers.data import ROOT
+from helpers.stack import image, PATIENCE
+from lifecycle_msgs.msg import Transition
+import pytest
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CompressedImage, Image
+
+from derain_ros.engine.tensorrt.cuda import first_gpu
+from derain_ros.errors import EngineError
+
+
+def test_an_image_comes_back_derained_with_its_header(stack, start):
+    start()
+    stack.connect()
+    sent = image()
+    came = stack.send(sent)
+    assert came.header == sent.header
+    assert (came.height, came.width, came.encoding, came.step) == (48, 64, 'bgr8', 192)
+    assert came.data != sent.data
+
+
+@pytest.mark.parametrize(
+    'encoding, channels, comes_back_as',
+    [
+        ('rgb8', 3, 'rgb8'),
+        ('bgra8', 4, 'bgra8'),
+        ('mono8', 1, 'mono8'),
+        ('yuv422', 2, 'bgr8'),
+        ('bayer_rggb8', 1, 'bgr8'),
+        ('rgb16', 6, 'bgr8'),
+    ],
+)
+def test_camera_encodings(stack, start, encoding, channels, comes_back_as):
+    start()
+    stack.connect()
+    assert stack.send(image(encoding=encoding, channels=channels)).encoding == comes_back_as
+
+
+def test_broken_images_do_not_stop_the_node(stack, start):
+    process = start()
+    stack.connect()
+    unknown = image(encoding='32FC1', channels=4)
+    assert stack.send(unknown) == unknown, 'a valid message passes through'
+    broken = image()
+    broken.height += 1
+    stack.camera.publish(broken)
+    assert stack.counts_since_connected(2) == {'received': 2, 'passed_through': 1, 'dropped': 1}
+    assert any('take 9408' in message for message in stack.warnings())
+    assert len(stack.received) == 1, 'a message that contradicts itself is not passed on'
+    assert stack.send(image()).encoding == 'bgr8'
+    assert "encoding '32FC1' is not one that can be de-rained" in process.log.read_text()
+
+
+def test_a_deadline_that_cannot_be_met_passes_images_through(stack, start):
+    start('-p', 'deadline:=0.001')
+    stack.connect()
+    sent = image(720, 1280)
+    assert stack.send(sent) == sent
+    assert stack.counts_since_connected(1) == {'received': 1, 'passed_through': 1}
+    assert any(
+        '1280x720: the network is still being compiled' in message for message in stack.warnings()
+    )
+
+
+def test_diagnostics_account_for_every_image(stack, start):
+    start()
+    stack.connect()
+    for _ in range(5):
+        stack.send(image())
+    assert stack.counts_since_connected(5) == {'received': 5, 'derained': 5}
+    values = {value.key: value.value for status in stack.statuses for value in status.values}
+    assert values['engine'] == 'openvino'
+    assert values['precision'] in ('bf16', 'f32')
+    assert 0 < float(values['latency_ms_median']) <= float(values['latency_ms_max'])
+    assert any(
+        float(value.value) > 0
+        for status in stack.statuses
+        for value in status.values
+        if value.key == 'derained_per_second'
+    )
+
+
+@pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_node_cleanly(stack, start, stop):
+    process = start(patience=())
+    stack.connect()
+    stack.camera.publish(image(1080, 1920))
+    time.sleep(0.2)  # now the engine is at work on it
+    process.send_signal(stop)
+    assert process.wait(timeout=PATIENCE) == 0
+    assert 'Traceback' not in process.log.read_text()
+
+
+def test_a_camera_that_is_killed_and_comes_back(stack, start):
+    start()
+    script = (
+        'import rclpy, time; from sensor_msgs.msg import Image; rclpy.init();'
+        f'node = rclpy.create_node("camera", namespace="{stack.get_namespace()}");'
+        'camera = node.create_publisher(Image, "image_raw", 1);'
+        'message = Image(height=16, width=16, step=48, encoding="bgr8");'
+        'message.data = bytes(768)\n'
+        'while True: camera.publish(message); time.sleep(0.05)'
+    )
+    without_profile = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.endswith('DEFAULT_PROFILES_FILE')
+    }
+    for _ in range(2):
+        before = len(stack.received)
+        camera = subprocess.Popen([sys.executable, '-c', script], env=without_profile)
+        try:
+            stack.until(lambda before=before: len(stack.received) > before + 3)
+        finally:
+            camera.kill()
+            camera.wait()
+
+
+def test_topics_are_remapped(stack, start):
+    start('-r', 'image_raw:=front/image', '-r', 'image_derained:=front/clear')
+    came = []
+    camera = stack.create_publisher(Image, 'front/image', qos_profile_sensor_data)
+    stack.create_subscription(Image, 'front/clear', came.append, 10)
+    stack.until(camera.get_subscription_count)
+    stack.until(lambda: stack.count_publishers('front/clear'))
+
+    def arrived() -> bool:
+        camera.publish(image())
+        return bool(came)
+
+    stack.until(arrived)
+    stack.until(lambda: stack.statuses)
+    assert stack.statuses[-1].hardware_id == f'{stack.get_namespace()}/front/image'
+
+
+def test_reports_come_though_simulated_time_stands_still(stack, start):
+    start('-p', 'use_sim_time:=true')
+    stack.until(lambda: len(stack.statuses) > 1)
+
+
+def test_a_silent_camera_is_a_warning_until_it_speaks(stack, start):
+    start()
+    stack.until(lambda: any('no image on' in message for message in stack.warnings()))
+    # the first report may be over before DDS has connected this process
+    assert re.fullmatch(
+        rf'no image on {stack.get_namespace()}/image_raw for [345] s: '
+        r'is a camera publishing there\?',
+        stack.warnings()[0],
+    )
+    stack.connect()
+    stack.until(lambda: stack.statuses[-1].message == 'de-raining')
+
+
+def test_a_camera_that_publishes_something_else_is_named(stack, start):
+    start()
+    topic = f'{stack.get_namespace()}/image_raw'
+    stack.destroy_publisher(stack.camera)
+    stack.create_publisher(CompressedImage, topic, qos_profile_sensor_data)
+    stack.until(lambda: any('no image on' in message for message in stack.warnings()))
+    assert re.fullmatch(
+        rf'no image on {topic} for [345] s: sensor_msgs/msg/CompressedImage is '
+        'published there, and sensor_msgs/msg/Image is needed',
+        stack.warnings()[0],
+    )
+
+
+BROKEN_GPU = """
+import logging
+from derain_ros.engine.factory import create_engine
+from derain_ros.errors import EngineError
+from derain_ros.engine.failover import AutoEngine
+from derain_ros.node import main
+
+def obtain(size, order):
+    raise EngineError('the GPU has fallen off the bus')
+
+main(AutoEngine(create_engine('openvino', 'fast'), obtain, logging.getLogger()))
+"""
+
+
+def test_a_gpu_that_fails_is_a_warning_and_images_are_derained_all_the_same(stack, start):
+    start(program=('-c', BROKEN_GPU))
+    stack.connect()
+    stack.send(image())
+    assert stack.counts_since_connected(1) == {'received': 1, 'derained': 1}
+    stack.until(
+        lambda: (
+            'on openvino, TensorRT again in 10 s: the GPU has fallen off the bus'
+            in stack.warnings()
+        )
+    )
+    stack.until(lambda: stack.statuses[-1].message.startswith('no image on'))
+
+
+HANGING = """
+import time
+from helpers.stack import Copy
+from derain_ros.node import main
+
+class Hanging(Copy):
+    def infer(self, frames, out, order, timeout=None):
+        time.sleep(60)
+
+main(Hanging())
+"""
+
+
+def test_an_engine_that_hangs_is_a_warning(stack, start, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', f'{ROOT / "test"}:{ROOT}')
+    process = start(program=('-c', HANGING), patience=())
+
+    def warned() -> bool:
+        stack.camera.publish(image())
+        return any(
+            re.fullmatch(r'copy has been at work on an image for [2345] s', warning)
+            for warning in stack.warnings()
+        )
+
+    stack.until(warned)
+    assert stack.transition(Transition.TRANSITION_DEACTIVATE)
+    assert not stack.transition(Transition.TRANSITION_ACTIVATE)
+    stack.until(
+        lambda: (
+            stack.statuses[-1].message
+            == 'not activated: the engine hangs; clean up and configure again'
+        )
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=PATIENCE) == 0
+
+
+@pytest.mark.parametrize(
+    'engine, text',
+    [('auto', 'runs on openvino'), ('tensorrt', "not configured: engine 'tensorrt'")],
+)
+def test_without_a_gpu_the_node_says_once_what_that_means(stack, start, engine, text):
+    with contextlib.suppress(EngineError):
+        pytest.skip(f'there is a GPU: {first_gpu().name}')
+    process = start('-p', f'engine:={engine}')
+    stack.until(lambda: text in process.log.read_text() and len(stack.statuses) > 2)
+    assert process.log.read_text().count('no GPU can be used') == 1

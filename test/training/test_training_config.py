@@ -1,0 +1,128 @@
+"""Experiments: what is wrong with one is said before anything starts."""
+
+from pathlib import Path
+
+from helpers.data import ROOT
+import pytest
+import yaml
+
+from derain_ros.model.graph import MODELS
+from derain_ros.model.network import Shape, SHAPES
+from training.configuration import ConfigError, read_config
+
+CONFIGS = ROOT / 'training' / 'config'
+
+
+def quick(tmp_path: Path, **changes: object) -> Path:
+    """Write the quick experiment with some keys changed, or, where None, left out."""
+    values = yaml.safe_load((CONFIGS / 'quick.yaml').read_text()) | changes
+    path = tmp_path / 'experiment.yaml'
+    path.write_text(
+        yaml.safe_dump({key: value for key, value in values.items() if value is not None})
+    )
+    return path
+
+
+@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.yaml')), ids=lambda path: path.stem)
+def test_shipped_experiments_can_run(path: Path) -> None:
+    config = read_config(path)
+
+    assert config.start is None or (MODELS / f'{config.start}.safetensors').is_file()
+
+
+def test_the_reference_is_the_paper() -> None:
+    config = read_config(CONFIGS / 'reference.yaml')
+
+    assert (
+        config.shape,
+        config.matching,
+        config.batch,
+        config.crop,
+        config.crops_per_image,
+        config.flips,
+        config.learning_rate,
+        config.weight_decay,
+    ) == (SHAPES['reference'], 1.0, 16, 64, 100, False, 5e-4, 0)
+    images = 200 - len(range(config.validation[0], config.validation[1] + 1))
+    assert config.steps * config.batch == 100 * images * config.crops_per_image
+
+
+def test_a_shape_can_be_spelt_out(tmp_path: Path) -> None:
+    config = read_config(quick(tmp_path, shape={'channels': 48, 'units': 4, 'unshuffle': 2}))
+
+    assert config.shape == Shape(channels=48, units=4, scales=3, unshuffle=2)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'learning_rat': 1e-3}, "unknown key 'learning_rat'; did you mean 'learning_rate'?"),
+        ({'real': {'folder': ['x']}}, "'real': unknown key 'folder'; did you mean 'folders'?"),
+        ({'real': {'bags': [{'path': 'x', 'topic': 'y'}]}}, "did you mean 'topics'?"),
+        ({'seed': None}, 'missing key: seed'),
+        ({'steps': 'many'}, "'steps' is 'many', not int"),
+        ({'steps': True}, "'steps' is True, not int"),
+        ({'normalise_matching': 1}, "'normalise_matching' is 1, not bool"),
+        ({'learning_rate': '1e-3'}, 'YAML reads 1e-3 as text; write 1.0e-3'),
+        ({'schedule': 'step'}, "'schedule' is 'step', not Literal['constant', 'cosine']"),
+        (
+            {'loss': 'ssim+mse'},
+            "loss 'ssim+mse' is unknown; join some of ssim, l1, charbonnier, psnr",
+        ),
+        ({'shape': 'huge'}, "'shape': 'huge' is unknown; known are reference, fast"),
+        ({'shape': {'channel': 8, 'units': 1}}, "unknown key 'channel'; did you mean 'channels'?"),
+        ({'crop': 60}, 'crop 60 must be a multiple of 8'),
+        ({'steps': 0}, 'steps must be above 0'),
+        ({'validation': [5]}, 'validation [5] must be two numbers'),
+        (
+            {'validation': [20, 10]},
+            'validation [20, 10] must be two numbers, the first and the last',
+        ),
+        ({'ema': 1.5}, 'ema must be between 0 and 1'),
+        ({'sensor': 1.5}, 'sensor must be between 0 and 1'),
+        ({'sensor': -0.5}, 'sensor must be between 0 and 1'),
+        ({'pairs': {'rain_light': -1.0}}, 'pairs: the share of rain_light must not be negative'),
+        ({'synthetic': -0.5}, 'synthetic must not be negative'),
+        ({'layers': -0.5}, 'layers must not be negative'),
+        ({'identity': -0.5}, 'identity must not be negative'),
+        ({'seed': -1}, 'seed must not be negative'),
+        ({'workers': -1}, 'workers must not be negative'),
+        ({'warm_up': -1}, 'warm_up must not be negative'),
+        ({'weight_decay': -0.1}, 'weight_decay must not be negative'),
+        ({'matching': -1.0}, 'matching must not be negative'),
+        ({'crops_per_image': 0}, 'crops_per_image must be above 0'),
+        *[
+            (
+                {'shape': {'channels': 8, 'units': 1} | {name: 0}},
+                'shape: channels, units, scales and unshuffle must be at least 1',
+            )
+            for name in ('channels', 'units', 'scales', 'unshuffle')
+        ],
+        ({'pairs': {'rain_light': 0.0}}, 'no source of crops'),
+        ({'real': {'crops_per_frame': 0}}, 'real.crops_per_frame, which must be above 0'),
+        ({'matching': 1.0}, 'matching 1.0 needs real rain; give real bags or folders'),
+        ({'synthetic': 0.5}, 'take their backgrounds from clean, which is empty'),
+        (
+            {'real': {'bags': [{'path': 'x'}], 'validation_bags': [{'path': 'x'}]}},
+            'a bag is in both bags and validation_bags',
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_way_out(
+    tmp_path: Path, changes: dict, message: str
+) -> None:
+    path = quick(tmp_path, **changes)
+
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+
+    assert str(caught.value).startswith(str(path))
+    assert message in str(caught.value)
+
+
+def test_what_is_no_yaml_is_named(tmp_path: Path) -> None:
+    for content in (b'steps: [', 'steps: 5  # für heute'.encode('latin-1')):
+        (tmp_path / 'broken.yaml').write_bytes(content)
+
+        with pytest.raises(ConfigError, match=r'broken\.yaml: not a readable YAML file'):
+            read_config(tmp_path / 'broken.yaml')

@@ -1,0 +1,91 @@
+"""What an experiment says of its data is what is trained on, and what is held out is not."""
+
+from pathlib import Path
+
+import pytest
+import test_training_loop as loop
+
+from derain_ros.errors import DataError
+from training.configuration import read_config
+from training.data.crops import IdentitySource, LayerSource, PairSource, SyntheticSource
+from training.data.dataset import Data, read_data
+import training.train as training
+
+# six small pairs, six clean and six rainy images; 5 and 6 are for validation
+data = loop.data
+
+
+def read(tmp_path: Path, data: Path, **changes: object) -> Data:
+    return read_data(read_config(loop.experiment(tmp_path, **changes)), data)
+
+
+def test_every_source_gets_its_share_and_its_options(tmp_path: Path, data: Path) -> None:
+    read_in = read(
+        tmp_path,
+        data,
+        pairs={'pairs': 0.4},
+        synthetic=0.3,
+        layers=0.2,
+        identity=0.1,
+        crops_per_image=7,
+        sensor=0.25,
+    )
+
+    shares = {type(source): share for share, source in read_in.sources}
+    assert shares == {PairSource: 0.4, SyntheticSource: 0.3, LayerSource: 0.2, IdentitySource: 0.1}
+    sources = {type(source): source for _, source in read_in.sources}
+    assert sources.pop(PairSource).crops_per_image == 7
+    assert [source.sensor for source in sources.values()] == [0.25] * 3
+    assert [len(source.images) for source in sources.values()] == [6, 6 + 4, 6]
+
+
+def test_what_has_no_share_is_no_source(tmp_path: Path, data: Path) -> None:
+    sources = read(tmp_path, data, synthetic=0.0, layers=0.0, identity=0.0).sources
+
+    assert [type(source) for _, source in sources] == [PairSource]
+
+
+def test_nothing_that_is_held_out_is_trained_on(tmp_path: Path, data: Path) -> None:
+    read_in = read(tmp_path, data)
+
+    for _, source in read_in.sources:
+        if isinstance(source, PairSource | LayerSource):
+            assert [pair.number for pair in source.pairs] == [1, 2, 3, 4]
+    assert [pair.number for pair in read_in.validation['pairs']] == [5, 6]
+    assert len(read_in.real) == 4
+    assert read(tmp_path, data, matching=0.0).real is None
+
+
+def test_images_smaller_than_a_crop_are_named(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(DataError, match='pairs: has an image of 48x48, smaller than the crop of '):
+        read(tmp_path, data, crop=64)
+    with pytest.raises(DataError, match='clean: has an image of 48x48, smaller than the crop of '):
+        read(tmp_path, data, crop=64, pairs={}, layers=0.0)
+
+
+def test_the_experiment_says_how_crops_are_cut(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, object] = {}
+
+    def recorded(*_: object, **options: object) -> None:
+        asked.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, 'Crops', recorded)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(
+            read_config(loop.experiment(tmp_path, seed=7, flips=False)),
+            data,
+            tmp_path / 'out',
+            resume=False,
+        )
+
+    assert asked == {
+        'seed': 7,
+        'batch': 4,
+        'size': 16,
+        'crops_per_frame': 2,
+        'rank': 0,
+        'flips': False,
+    }

@@ -1,0 +1,222 @@
+"""Scoring from the command line: pairs, real rain, rain-free images and a still camera."""
+
+import json
+from pathlib import Path
+import re
+import subprocess
+import sys
+
+from helpers.data import ROOT
+import numpy as np
+from PIL import Image
+import pytest
+from safetensors.torch import save_file
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+import torch
+
+from derain_ros.errors import DataError
+from derain_ros.model.export import export
+from derain_ros.model.network import DerainNetwork, SHAPES
+from training.evaluate import evaluate, main, rain_energy_removed, read_scenes, summarize
+
+SCRIPT = ROOT / 'training' / 'evaluate.py'
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give weights that take seven grey levels off every image."""
+    network = DerainNetwork(SHAPES['fast'])
+    torch.nn.init.zeros_(network.image_conversion.weight)
+    torch.nn.init.constant_(network.image_conversion.bias, 7 / 255)
+    path = tmp_path_factory.mktemp('weights') / 'minus7.safetensors'
+    save_file(network.state_dict(), path, {'shape': network.shape.to_json()})
+    export(network.eval(), path.with_suffix('.onnx'))
+    return path
+
+
+@pytest.fixture
+def pairs(tmp_path: Path, street: np.ndarray) -> Path:
+    """Give pairs 1 to 3, with 9 grey levels of rain in the first and 7 in the others."""
+    clean = np.clip(street, 0, 240)
+    for number, rain in ((1, 9), (2, 7), (3, 7)):
+        for name, image in (('rainy', clean + np.uint8(rain)), ('clean', clean)):
+            (tmp_path / 'set' / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(tmp_path / 'set' / name / f'{number}.png')
+    return tmp_path / 'set'
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize('suffix', ['.safetensors', '.onnx'])
+def test_pairs_are_scored_in_both_protocols(
+    suffix: str, weights: Path, pairs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / 'scores.json'
+
+    result = run(
+        '--weights',
+        weights.with_suffix(suffix),
+        '--data',
+        pairs,
+        '--json',
+        out,
+        '--save',
+        tmp_path / 'saved',
+    )
+
+    assert result.returncode == 0, result.stderr
+    scores = json.loads(out.read_text())
+    assert scores.keys() == {'mean', 'input', 'images'}
+    assert (
+        scores['mean'].keys()
+        == scores['input'].keys()
+        == {'psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb'}
+    )
+    saved = np.asarray(Image.open(tmp_path / 'saved' / 'set' / '1.png'))
+    clean = np.asarray(Image.open(pairs / 'clean' / '1.png'))
+    # two grey levels are left of nine
+    assert (saved.astype(int) - clean == 2).all()
+    first = scores['images'][0]
+    assert first['psnr_rgb'] == pytest.approx(peak_signal_noise_ratio(clean, saved))
+    assert first['ssim_rgb'] == pytest.approx(
+        structural_similarity(
+            clean,
+            saved,
+            channel_axis=2,
+            data_range=255,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+    )
+    assert first['input']['psnr_rgb'] == pytest.approx(20 * np.log10(255 / 9))
+    assert scores['mean']['psnr_rgb'] == pytest.approx(first['psnr_rgb'])
+
+
+def test_identical_images_are_said_to_be_so(weights: Path, pairs: Path, tmp_path: Path) -> None:
+    out = tmp_path / 'scores.json'
+
+    result = run(
+        '--weights',
+        weights.with_suffix('.onnx'),
+        '--data',
+        pairs,
+        '--numbers',
+        2,
+        3,
+        '--json',
+        out,
+    )
+
+    assert re.search(r'set/2 +Y identical 1\.0000 +RGB identical 1\.0000', result.stdout)
+    scores = json.loads(out.read_text())
+    assert [image['name'] for image in scores['images']] == ['set/2', 'set/3']
+    assert scores['mean']['psnr_y'] is None
+
+
+def test_real_rain_gets_a_page_with_sliders(weights: Path, pairs: Path, tmp_path: Path) -> None:
+    report = tmp_path / 'report'
+
+    result = run(
+        '--weights',
+        weights.with_suffix('.onnx'),
+        '--data',
+        pairs / 'rainy',
+        '--truth',
+        'none',
+        '--report',
+        report,
+    )
+
+    assert 'rain energy removed' in result.stdout
+    page = (report / 'index.html').read_text()
+    assert page.count('type="range"') == 3
+    for file in re.findall(r'src="([^"]+)"', page):
+        Image.open(report / file).verify()
+    before, after = (
+        np.asarray(Image.open(report / f'0000_{side}.jpg')).mean() for side in ('before', 'after')
+    )
+    assert before - after == pytest.approx(7, abs=0.5)
+    assert Image.open(report / 'contact_sheet.jpg').size == (640, 960)
+
+
+@pytest.mark.parametrize('truth', ['none', 'pairs'])
+def test_images_whose_results_would_be_one_are_named(
+    truth: str, tmp_path: Path, street: np.ndarray
+) -> None:
+    for suffix in ('png', 'jpg'):
+        Image.fromarray(street[:, :140]).save(tmp_path / f'1.{suffix}')
+
+    with pytest.raises(DataError, match=r'two images are called \S*1 but for the suffix, and '):
+        read_scenes(tmp_path, truth)
+
+
+class Copies:
+    """An engine that gives back what it gets, brightened."""
+
+    name, precision = 'copies', 'f32'
+
+    def __init__(self, by: int = 0) -> None:
+        self.by = by
+
+    def infer(
+        self, frames: np.ndarray, out: np.ndarray, order: str, timeout: float | None = None
+    ) -> None:
+        out[:] = frames + np.uint8(self.by)
+
+
+def test_rain_free_images_are_their_own_truth(pairs: Path) -> None:
+    scenes = read_scenes(pairs / 'clean', 'itself')
+
+    rows = [row for _, _, row in evaluate(Copies(by=3), scenes)]
+
+    assert summarize(rows)['mean']['psnr_rgb'] == pytest.approx(20 * np.log10(255 / 3))
+
+
+def test_still_camera_is_scored_against_its_median(tmp_path: Path, street: np.ndarray) -> None:
+    (tmp_path / 'still').mkdir()
+    for index in range(5):
+        frame = np.clip(street, 0, 200)
+        frame[10 * index : 10 * index + 10] += np.uint8(50)  # each drop in one frame only
+        Image.fromarray(frame).save(tmp_path / 'still' / f'{index}.png')
+
+    scenes = read_scenes(tmp_path / 'still', 'median')
+
+    assert all((scene.truth == np.clip(street, 0, 200)).all() for scene in scenes)
+
+
+def test_rain_energy_is_relative_to_the_detail_of_the_image(street: np.ndarray) -> None:
+    flat = np.full_like(street, 90)
+
+    assert rain_energy_removed(street, street) == 0.0
+    assert rain_energy_removed(flat, flat + np.uint8(5)) == 0.0
+    less, more = (np.clip(street.astype(int) - by, 0, 255).astype(np.uint8) for by in (10, 20))
+    assert rain_energy_removed(street, less) < rain_energy_removed(street, more)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'--weights': 'nothing.onnx'}, "model 'nothing.onnx': neither a released name"),
+        ({'--data': 'nowhere'}, 'nowhere: no such folder'),
+        ({'--numbers': '181 200'}, 'has no image numbered 181 to 200'),
+    ],
+)
+def test_what_is_wrong_is_named(
+    changes: dict[str, str],
+    message: str,
+    weights: Path,
+    pairs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    options = {'--weights': str(weights.with_suffix('.onnx')), '--data': str(pairs)} | changes
+    words = [word for name, value in options.items() for word in (name, *value.split())]
+    monkeypatch.setattr(sys, 'argv', ['evaluate.py', *words])
+
+    assert main() == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,72 @@
+"""The log of a run that was interrupted, as a table and a picture."""
+
+import csv
+from pathlib import Path
+import sys
+
+from helpers.disk import small_disk
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+import test_training_loop as loop
+
+from training.configuration import read_config
+from training.history import main, write_csv
+import training.train as training
+
+# six small pairs, and one thread
+data, one_thread = loop.data, loop.one_thread
+
+
+def history(monkeypatch: pytest.MonkeyPatch, run: Path, table: Path, picture: Path) -> int:
+    monkeypatch.setattr(
+        sys, 'argv', ['history.py', str(run), '--csv', str(table), '--plot', str(picture)]
+    )
+    return main()
+
+
+def test_every_step_logged_is_a_row_and_a_point(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, 'REPORT_EVERY', 1)
+    config, run = read_config(loop.experiment(tmp_path)), tmp_path / 'out'
+    # steps 1 to 4, of which 3 is kept, and then 4 to 6
+    loop.train_in_halves(config, data, run, monkeypatch)
+
+    assert history(monkeypatch, run, tmp_path / 'log.csv', tmp_path / 'log.svg') == 0
+
+    with (tmp_path / 'log.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['step'] for row in rows] == ['1', '2', '3', '4', '5', '6']
+    events = EventAccumulator(str(run / 'tensorboard'))
+    events.Reload()
+    for name in ('loss/supervised', 'loss/match', 'psnr_y/pairs'):
+        held = {str(event.step): event.value for event in events.Scalars(name)}
+        table = {row['step']: float(row[name]) for row in rows if row[name]}
+        assert table == pytest.approx(held, rel=1e-5)
+        assert list(table) == (['3', '6'] if name == 'psnr_y/pairs' else list('123456'))
+    assert '<svg' in (tmp_path / 'log.svg').read_text()
+
+    assert history(monkeypatch, run, tmp_path / 'other.csv', tmp_path / 'log.foo') == 2
+    assert not (tmp_path / 'other.csv').exists()
+
+
+@pytest.mark.parametrize('folders', ['', 'run', 'run/tensorboard'])
+def test_run_without_a_log_is_named(
+    folders: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / folders).mkdir(parents=True, exist_ok=True)
+
+    assert history(monkeypatch, tmp_path / 'run', tmp_path / 'x.csv', tmp_path / 'x.svg') == 2
+    assert capsys.readouterr().err == (
+        f'error: {tmp_path / "run"}: has no TensorBoard log; name the --out of a training\n'
+    )
+
+
+def test_a_full_disk_leaves_the_table_as_it_was(tmp_path: Path) -> None:
+    table, longer = tmp_path / 'log.csv', {'loss': dict.fromkeys(range(500), 1.0)}
+    write_csv({'loss': {1: 0.5}}, table)
+
+    with small_disk(), pytest.raises(OSError, match='File too large'):
+        write_csv(longer, table)
+
+    assert table.read_text() == 'step,loss\n1,0.5\n'

@@ -1,0 +1,121 @@
+"""The engine of the CPU: its deadline, its memory, and what it refuses."""
+
+from pathlib import Path
+
+from helpers.frames import run
+import numpy as np
+import pytest
+
+from derain_ros.engine.factory import create_engine
+from derain_ros.engine.openvino import KEPT, OpenVinoEngine, preferred_precision
+from derain_ros.errors import DeadlineError, EngineError, ModelError
+from derain_ros.model.graph import model_path
+
+
+@pytest.mark.parametrize(
+    'flags, precision',
+    [
+        ('fpu avx2', 'f32'),
+        ('fpu avx2 avx512f avx512_vnni', 'f32'),  # emulates it
+        ('fpu avx2 avx512f avx512_bf16', 'bf16'),
+        ('fpu avx2 avx512f avx512_bf16 amx_bf16', 'bf16'),
+    ],
+)
+def test_bfloat16_is_used_where_the_cpu_multiplies_in_it(tmp_path, flags, precision):
+    (tmp_path / 'cpuinfo').write_text(f'processor\t: 0\nflags\t\t: {flags}\n')
+    assert preferred_precision(tmp_path / 'cpuinfo') == precision
+    assert preferred_precision(tmp_path / 'not on this system') == 'f32'
+
+
+def test_a_late_result_is_refused_and_the_next_one_is_right(street):
+    engine = OpenVinoEngine('fast', 'f32')
+    large = np.resize(street, (1, 1080, 1920, 3))
+    expected, late = run(engine, large), np.zeros_like(large)
+    with pytest.raises(DeadlineError, match='no result in the 1 ms that were left of the dead'):
+        engine.infer(large, late, 'rgb', timeout=0.001)
+    late[:] = 77
+    assert np.array_equal(run(engine, large), expected)
+    assert np.all(late == 77), 'the caller may use the buffer again'
+
+
+def test_compiling_for_a_new_size_holds_up_no_frame_beyond_its_deadline(street):
+    engine, out = OpenVinoEngine('fast', 'f32'), np.zeros_like(street[None])
+    for timeout in (0.001, 60.0):  # the first waits as long as it may, the others not at all
+        with pytest.raises(DeadlineError, match='141x93: the network is still being compiled'):
+            engine.infer(street[None], out, 'rgb', timeout)
+    assert not out.any()
+    engine.infer(street[None], out, 'rgb')
+    assert np.array_equal(out, run(OpenVinoEngine('fast', 'f32'), street[None]))
+
+
+def test_of_more_frame_sizes_than_are_kept_the_oldest_makes_room_and_comes_back():
+    engine = OpenVinoEngine('fast', 'f32')
+    frames = np.random.default_rng(0).integers(0, 256, (1, 16, 18 + KEPT, 3), np.uint8)
+    first = run(engine, frames[:, :, :16])
+    for width in range(17, 17 + KEPT):
+        run(engine, frames[:, :, :width])
+    again = np.zeros_like(first)
+    with pytest.raises(DeadlineError, match='16x16: the network is still being compiled'):
+        engine.infer(frames[:, :, :16], again, 'rgb', timeout=0.0)
+    engine.infer(frames[:, :, :16], again, 'rgb')
+    assert np.array_equal(again, first)
+
+
+def test_a_size_in_use_outlives_newer_ones(monkeypatch):
+    engine, frames = OpenVinoEngine('fast', 'f32'), np.zeros((1, 16, 18 + KEPT, 3), np.uint8)
+    compiled, compile_size = [], engine._compile
+
+    def counted(shape: tuple[int, ...], order: str) -> object:
+        compiled.append(shape[2])
+        return compile_size(shape, order)
+
+    monkeypatch.setattr(engine, '_compile', counted)
+    for width in range(17, 18 + KEPT):  # one more than are kept beside it
+        run(engine, frames[:, :, :16])
+        run(engine, frames[:, :, :width])
+    run(engine, frames[:, :, :16])
+    run(engine, frames[:, :, : 11 + KEPT])  # the eighth in the order of their last use
+    assert compiled == [16, *range(17, 18 + KEPT)]
+
+
+def test_a_size_that_could_not_be_compiled_is_tried_again(monkeypatch, street):
+    def fail(*_: object) -> None:
+        raise RuntimeError('out of memory')
+
+    engine, frames = OpenVinoEngine('fast', 'f32'), street[None, :16, :16]
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, '_compile', fail)
+        with pytest.raises(EngineError, match='OpenVINO failed: out of memory'):
+            run(engine, frames)
+    assert run(engine, frames).any()
+
+
+@pytest.mark.parametrize(
+    'frames, out, reason',
+    [
+        (np.zeros((1, 32, 32, 3), np.float32), np.zeros((1, 32, 32, 3), np.uint8), 'not uint8'),
+        (np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.uint8), r'\[N, H, W, 3\]'),
+        (np.zeros((1, 32, 32, 3), np.uint8), np.zeros((1, 32, 34, 3), np.uint8), 'but out is'),
+        (np.zeros((1, 15, 32, 3), np.uint8), np.zeros((1, 15, 32, 3), np.uint8), '32x15 .* 16x16'),
+        (
+            np.zeros((1, 32, 32, 3), np.uint8),
+            np.zeros((1, 32, 64, 3), np.uint8)[:, :, ::2],
+            'C-contiguous',
+        ),
+    ],
+)
+def test_wrong_arrays_are_refused(frames, out, reason):
+    with pytest.raises(EngineError, match=reason):
+        OpenVinoEngine('fast').infer(frames, out, 'rgb')
+
+
+def test_an_unknown_engine_or_model_is_named_with_the_known_ones(tmp_path, monkeypatch):
+    with pytest.raises(EngineError, match=r"engine 'onnx' is unknown; known are auto"):
+        create_engine('onnx', 'fast')
+    with pytest.raises(ModelError, match=r"model 'fats': neither a released name \(.*fast"):
+        create_engine('auto', 'fats')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    broken = tmp_path / 'broken.onnx'
+    broken.write_bytes(Path(model_path('fast')).read_bytes()[:5000])
+    with pytest.raises(ModelError, match='not an ONNX file'):
+        create_engine('auto', '~/broken.onnx')

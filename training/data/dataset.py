@@ -1,0 +1,106 @@
+"""What an experiment trains on and is validated with, read and checked before it starts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import ConcatDataset
+
+from derain_ros.errors import DataError
+from derain_ros.media.videos import read_images
+from training.configuration import Config
+from training.data.bags import BagFrames, Photographs
+from training.data.crops import (
+    Frames,
+    IdentitySource,
+    LayerSource,
+    PairSource,
+    Source,
+    SyntheticSource,
+)
+from training.data.pairs import Pair, read_pairs
+
+
+@dataclass(frozen=True)
+class Data:
+    """
+    All that one experiment reads.
+
+    :param sources: of rainy/clean crops, with their shares.
+    :param real: unlabelled real rain; None where it is not used.
+    :param validation: pairs that are never trained on, by set.
+    :param pictures: rainy frames without truth, to look at.
+    """
+
+    sources: list[tuple[float, Source]]
+    real: Frames | None
+    validation: dict[str, list[Pair]]
+    pictures: dict[str, np.ndarray]
+
+
+def read_data(config: Config, root: Path) -> Data:
+    """
+    Read every pair and clean image into memory, and index the real rain.
+
+    :param root: what the paths in the experiment are relative to.
+    :raises DataError: something is missing, broken, without a partner, or smaller than a crop.
+    """
+    held_out = range(config.validation[0], config.validation[1] + 1)
+    training: dict[str, list[Pair]] = {}
+    validation = {}
+    for name in config.pairs:
+        pairs = read_pairs(root / name)
+        training[name] = [pair for pair in pairs if pair.number not in held_out]
+        validation[name] = [pair for pair in pairs if pair.number in held_out]
+        if not training[name]:
+            raise DataError(
+                f'{root / name}: all its pairs are held out for validation; '
+                'name fewer under validation'
+            )
+        _check_sizes(root / name, (pair.clean for pair in training[name]), config.crop)
+    clean = []
+    for name in config.clean:
+        images = read_images(root / name)
+        _check_sizes(root / name, images, config.crop)
+        clean += images
+    sources: list[tuple[float, Source]] = [
+        (share, PairSource(training[name], config.crops_per_image))
+        for name, share in config.pairs.items()
+    ]
+    pairs = [pair for name in config.pairs for pair in training[name]]
+    backgrounds = clean + [pair.clean for pair in pairs]
+    sources += [
+        (config.synthetic, SyntheticSource(clean, config.sensor)),
+        (config.layers, LayerSource(backgrounds, pairs, config.sensor)),
+        (config.identity, IdentitySource(clean, config.sensor)),
+    ]
+    return Data(
+        [source for source in sources if source[0] > 0],
+        _real(config, root, held_out),
+        {name: pairs for name, pairs in validation.items() if pairs},
+        {
+            f'{bag.path} {"+".join(bag.topics)} from {bag.start:g} s': BagFrames(
+                bag, root, config.crop
+            )[0]
+            for bag in config.real.validation_bags
+        },
+    )
+
+
+def _real(config: Config, root: Path, held_out: range) -> Frames | None:
+    if config.matching == 0:
+        return None
+    return ConcatDataset(
+        [Photographs(root / name, config.crop, held_out) for name in config.real.folders]
+        + [BagFrames(bag, root, config.crop) for bag in config.real.bags]
+    )
+
+
+def _check_sizes(path: Path, images: Iterable[np.ndarray], crop: int) -> None:
+    for image in images:
+        if min(image.shape[:2]) < crop:
+            raise DataError(
+                f'{path}: has an image of {image.shape[1]}x{image.shape[0]}, smaller '
+                f'than the crop of {crop}; take it out, or train on smaller crops'
+            )
