@@ -23,3 +23,18 @@ class EngineError(DerainError):
 
 class DeadlineError(EngineError):
     """The result was not there in time."""
+
+
+QUOTED_LENGTH = 60
+
+
+def quoted(text: str) -> str:
+    """
+    Return text from outside, such as an encoding, as a message can show it.
+
+    In quotes, with control characters escaped and long text cut: so nobody can write lines of
+    their own into a log, or fill it.
+    """
+    if len(text) > QUOTED_LENGTH:
+        text = text[:QUOTED_LENGTH] + '...'
+    return repr(text)

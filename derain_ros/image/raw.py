@@ -1,7 +1,7 @@
 """
 sensor_msgs/Image to NumPy and back, for every encoding a colour camera publishes.
 
-``read`` gives what the network takes, uint8 [H, W, 3]; ``prepare`` lays out the message that
+``read`` returns what the network takes, uint8 [H, W, 3]; ``prepare`` lays out the message that
 will carry the result, and ``finish`` completes it::
 
     frame = read(message)
@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from derain_ros.errors import ImageError
+from derain_ros.errors import ImageError, quoted
 from derain_ros.image.encodings import ALIASES, Layout, LAYOUTS, output_encoding, WRITTEN
 
 if TYPE_CHECKING:
@@ -53,17 +53,21 @@ class Frame:
 
 
 def is_consistent(message: Image) -> bool:
-    """Tell whether a message, of whatever encoding, is a whole image that may be passed on."""
+    """Return whether a message, of whatever encoding, is a whole image that may be passed on."""
+    size = len(message.data)
+    if not (message.width and message.height and size):
+        return False
     layout = LAYOUTS.get(ALIASES.get(message.encoding, message.encoding))
-    if layout is None:  # how many rows its data has is not known
-        return message.width > 0 and message.height > 0 and len(message.data) > 0
+    if layout is None:
+        # Planes of colour may follow, but rows of luma are there, of a byte per pixel at least.
+        return bool(message.step >= message.width and size >= message.step * message.height)
     row, rows = layout.row(message.width), layout.rows(message.height)
-    return row > 0 and message.step >= row and len(message.data) == message.step * rows > 0
+    return bool(message.step >= row and size == message.step * rows)
 
 
 def read(message: Image) -> Frame:
     """
-    Give the pixels of a message; 16-bit samples are scaled to 8 bits, as 65535 to 255.
+    Return the pixels of a message; 16-bit samples are scaled to 8 bits, as 65535 to 255.
 
     :param message: sensor_msgs/Image, its rows padded or not.
     :raises ImageError: if its encoding is unknown, or its fields contradict each other.
@@ -72,27 +76,27 @@ def read(message: Image) -> Frame:
     layout = LAYOUTS.get(encoding)
     if layout is None:
         raise ImageError(
-            f"encoding '{message.encoding}' is not one that can be de-rained: publish one of "
-            f'{", ".join([*LAYOUTS, *ALIASES])}'
+            f'encoding {quoted(message.encoding)} is not one that can be de-rained: publish one '
+            f'of {", ".join([*LAYOUTS, *ALIASES])}'
         )
     _check(message, layout)
     samples = _samples(message, layout)
-    return Frame(
-        pixels=samples if layout.code is None else cv2.cvtColor(samples, layout.code),
-        order=layout.order,
-        alpha=cv2.extractChannel(samples, 3) if layout.channels == 4 else None,
-        encoding=encoding,
-    )
+    pixels, alpha = samples, None
+    if layout.code is not None:
+        pixels = np.asarray(cv2.cvtColor(samples, layout.code), np.uint8)
+    if layout.channels == 4:
+        alpha = np.asarray(cv2.extractChannel(samples, 3), np.uint8)
+    return Frame(pixels=pixels, order=layout.order, alpha=alpha, encoding=encoding)
 
 
 def prepare(message: Image, frame: Frame) -> Pixels:
     """
-    Lay out a message for the result of a frame, and give the array to write the result to.
+    Lay out a message for the result of a frame; return the array to write the result to.
 
     :param message: sensor_msgs/Image, new or used before for a frame of any size; all its fields
         but the header are set. It keeps its data where the size allows.
     :param frame: the frame whose result it will carry.
-    :return: writable uint8 [H, W, 3], in the order of the frame; for bgr8 and rgb8 the message's
+    :returns: writable uint8 [H, W, 3], in the order of the frame; for bgr8 and rgb8 the message's
         own data, for the others an array of its own.
     """
     encoding = output_encoding(frame.encoding)
@@ -136,6 +140,32 @@ def finish(message: Image, frame: Frame, pixels: Pixels) -> None:
         np.copyto(written, pixels)
     if frame.alpha is not None:
         cv2.insertChannel(frame.alpha, written, 3)
+
+
+class RawCodec:
+    """The codec of a stream of raw images; see ``stream.codec.Codec``."""
+
+    is_consistent = staticmethod(is_consistent)
+    read = staticmethod(read)
+
+    def __init__(self, output: Image) -> None:
+        """
+        Take the message that carries every result.
+
+        :param output: a new sensor_msgs/Image.
+        """
+        self._output = output
+
+    def kind(self, message: Image) -> tuple[int, int, str]:
+        return message.height, message.width, message.encoding
+
+    def prepare(self, frame: Frame) -> Pixels:
+        return prepare(self._output, frame)
+
+    def finish(self, message: Image, frame: Frame, pixels: Pixels) -> Image:
+        finish(self._output, frame, pixels)
+        self._output.header = message.header
+        return self._output
 
 
 def _check(message: Image, layout: Layout) -> None:

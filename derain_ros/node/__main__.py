@@ -1,18 +1,68 @@
-"""The de-raining node as a program."""
+"""
+The de-raining node as a program.
 
+    ros2 run derain_ros derain_node --ros-args -r image_raw:=/camera/front/image_raw
+"""
+
+import argparse
+from importlib.metadata import PackageNotFoundError, version
 import signal
 import sys
 
 import rclpy
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.utilities import remove_ros_args
 
 from derain_ros.engine.base import Engine
 from derain_ros.node.node import DerainNode
 
 
-def main(engine: Engine | None = None) -> None:
-    """Run the node until a signal, with the given engine or the one that the parameters name."""
+def _check_arguments(arguments: list[str]) -> None:
+    """
+    Answer --help and --version, and refuse what is no argument; each ends the program.
+
+    :raises Exception: rclpy's own, not public: a ROS argument is wrong.
+    """
+    parser = argparse.ArgumentParser(
+        prog='derain_node',
+        description='Take the rain out of image_raw and publish image_derained.',
+        epilog='ROS arguments follow --ros-args, such as -r image_raw:=/camera/image_raw, '
+        '-p model:=fast, --params-file FILE, --log-level LEVEL.',
+    )
+    try:
+        release = version('derain_ros')
+    except PackageNotFoundError:
+        release = '(a checkout that is not installed)'
+    parser.add_argument('--version', action='version', version=f'derain_ros {release}')
+    parser.parse_args(remove_ros_args(['derain_node', *arguments])[1:])
+
+
+def spin(node: DerainNode) -> None:
+    """Serve a node until the end of its context; what a callback raises does not end it."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        while node.context.ok():
+            try:
+                executor.spin()
+            except (KeyboardInterrupt, ExternalShutdownException):
+                return
+            except Exception as error:
+                # a signal invalidates the context in the middle of whatever rclpy is doing
+                if node.context.ok():
+                    node.note_failure(error)
+    finally:
+        executor.remove_node(node)
+
+
+def main(engine: Engine | None = None, arguments: list[str] | None = None) -> None:
+    """
+    Run the node until a signal.
+
+    :param engine: runs instead of the one that the parameters name.
+    :param arguments: None takes those of the command line.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
     node, spinning = None, False
 
     def interrupt(*_: object) -> None:
@@ -21,20 +71,19 @@ def main(engine: Engine | None = None) -> None:
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupt)
-    rclpy.init()
     try:
-        node = DerainNode(engine)
+        try:
+            _check_arguments(arguments)
+            rclpy.init(args=arguments)
+            node = DerainNode(engine)
+        except Exception as error:  # of rclpy: it has a type for each kind, few of them public
+            print(f'error: {str(error).split(", at /")[0]}', file=sys.stderr)
+            sys.exit(2)
         node.start()
         spinning = True
-        rclpy.spin(node)
-    except ParameterException as error:
-        sys.exit(f'error: {error}')
-    except (KeyboardInterrupt, ExternalShutdownException):
+        spin(node)
+    except KeyboardInterrupt:
         pass
-    except Exception:
-        # a signal invalidates the context in the middle of whatever rclpy is doing
-        if rclpy.ok():
-            raise
     finally:
         if node is not None:
             node.destroy_node()

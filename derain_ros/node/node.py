@@ -1,24 +1,34 @@
 """The lifecycle node: it wires topics, parameters and diagnostics, and computes nothing."""
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from __future__ import annotations
+
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import qos_profile_sensor_data, QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image
+from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool
 
 from derain_ros.engine.base import Engine
 from derain_ros.engine.factory import create_engine
-from derain_ros.stream.health import Health, REPORT_PERIOD
-from derain_ros.stream.pipeline import Pipeline, Result
-
-LOG_PERIOD = 5.0
+from derain_ros.node.camera import Camera
+from derain_ros.node.causes import shared_memory_problem
+from derain_ros.node.diagnostics import array, status
+from derain_ros.node.log import ThrottledLog
+from derain_ros.node.parameters import (
+    check_parameters,
+    declare_parameters,
+    overrides_without_effect,
+)
+from derain_ros.stream.health import Level, Report, REPORT_PERIOD_S
+from derain_ros.stream.scheduler import Scheduler
 
 
 class DerainNode(LifecycleNode):
     """
-    De-rains ``image_raw`` into ``image_derained``, header untouched.
+    De-rains the images of one or more cameras.
 
     Parameters are read in configure, where the engine is loaded too; subscribed from activate to
     deactivate. Images that cannot be de-rained pass through unchanged and show in /diagnostics.
@@ -26,52 +36,30 @@ class DerainNode(LifecycleNode):
 
     def __init__(self, engine: Engine | None = None) -> None:
         """
-        Declare the parameters.
+        Declare the parameters, and begin to report.
 
         :param engine: runs instead of the one that the parameters name.
+        :raises rclpy.exceptions.ParameterException: a parameter has a value that cannot be.
         """
         super().__init__('derain')
         self._given_engine = engine
         self._engine: Engine | None = None
-        self._pipeline: Pipeline | None = None
-        self._subscription = None
-        self._health = Health()
-        self._failure = ''
-        self._declare_parameters()
+        self._scheduler: Scheduler | None = None
+        self._cameras: list[Camera] = []
+        self._state, self._failure, self._machine_problem = 'unconfigured', '', ''
+        self._is_started = False
+        self._log = ThrottledLog(self)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        declare_parameters(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # a system clock that is set back would silence reports and log for as long
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.create_timer(REPORT_PERIOD, self._report, clock=self._steady)
-
-    def _declare_parameters(self) -> None:
-        def declare(
-            name: str, default: object, description: str, bounds: FloatingPointRange | None = None
-        ) -> None:
-            self.declare_parameter(
-                name,
-                default,
-                ParameterDescriptor(
-                    description=description, floating_point_range=[bounds] if bounds else []
-                ),
-            )
-
-        declare('autostart', True, 'Configure and activate at start, without a lifecycle manager.')
-        declare(
-            'engine',
-            'auto',
-            'What runs the network: auto, tensorrt or openvino. Read in configure.',
-        )
-        declare('model', 'fast', 'Released model, or path of an ONNX file. Read in configure.')
-        declare(
-            'deadline',
-            1.0,
-            'Seconds from reception after which an image passes through '
-            'unchanged. Read in configure.',
-            FloatingPointRange(from_value=0.001, to_value=60.0),
-        )
+        self.create_service(SetBool, '~/enable', self._enable)
+        # a system clock that is set back would silence reports for as long
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(REPORT_PERIOD_S, self._report, clock=steady)
 
     def start(self) -> None:
         """Configure and activate where ``autostart`` says so."""
+        self._is_started = True
         if (
             self.get_parameter('autostart').value
             and self.trigger_configure() == TransitionCallbackReturn.SUCCESS
@@ -80,57 +68,67 @@ class DerainNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         name, model = (self.get_parameter(key).value for key in ('engine', 'model'))
-        self._deadline = self.get_parameter('deadline').value
+        cameras = self.get_parameter_or('cameras', Parameter('cameras', value=[''])).value
         try:
+            for camera in cameras or ['']:
+                self._cameras.append(Camera(self, camera, self._log))
             self._engine = self._given_engine or create_engine(name, model, self.get_logger())
-            self._images = self.create_lifecycle_publisher(
-                Image,
-                'image_derained',
-                QoSProfile(depth=5),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
         except Exception as error:  # rclpy says nothing of what a transition raises
-            self._engine = None
+            self._forget()
             return self._fail(f'not configured: {error}')
-        self._failure = ''
+        self._machine_problem = shared_memory_problem()
+        self._state, self._failure = 'inactive', ''
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        if self._engine is None:
-            return self._fail('not activated: the engine hangs; clean up and configure again')
-        pipeline = Pipeline(self._engine, Image(), self._deliver, deadline=self._deadline)
-        try:
-            self._subscription = self.create_subscription(
-                Image,
-                'image_raw',
-                pipeline.submit,
-                qos_profile_sensor_data,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        inputs = {camera.input_topic for camera in self._cameras}
+        for camera in self._cameras:
+            if camera.output_topic in inputs:
+                return self._fail(
+                    f'not activated: {camera.output_topic} is image_raw and image_derained of '
+                    f'this node, so that images would circle for ever: remap one of them'
+                )
+        if self._scheduler is not None and not self._scheduler.is_stopped:
+            return self._fail(
+                'not activated: the engine is still at work on an image of the time before; '
+                'activate again, or clean up and configure'
             )
+        assert self._engine is not None
+        scheduler = Scheduler(self._engine)
+        try:
+            for camera in self._cameras:
+                camera.start(scheduler, self.get_parameter('deadline').value)
         except Exception as error:  # rclpy says nothing of what a transition raises
-            pipeline.close()
+            for camera in self._cameras:
+                camera.stop()
+            scheduler.close()
             return self._fail(f'not activated: {error}')
-        self._failure = ''
-        self._pipeline, self._health = pipeline, Health()
+        self._scheduler = scheduler
+        self._state, self._failure = 'active', ''
         self._timer.reset()
-        self.get_logger().info(
-            f'de-raining {self._subscription.topic_name} into {self._images.topic_name} '
-            f'with {self._engine.name} ({self._engine.precision})'
-        )
+        for camera in self._cameras:
+            self.get_logger().info(
+                f'de-raining {camera.input_topic} into {camera.output_topic} '
+                f'with {self._engine.name} ({self._engine.precision})'
+            )
+        for line in overrides_without_effect(self):
+            self.get_logger().warning(line)
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
+        self._state = 'inactive'
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.destroy_lifecycle_publisher(self._images)
-        self._engine, self._failure = None, ''
+        self._forget()
+        self._state, self._failure = 'unconfigured', ''
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
-        self._engine, self._failure = None, ''
+        self._forget()
+        self._state, self._failure = 'finalized', ''
         return TransitionCallbackReturn.SUCCESS
 
     def _LifecycleNodeMixin__change_state(  # noqa: N802  rclpy's own, which calls it by this name
@@ -143,78 +141,97 @@ class DerainNode(LifecycleNode):
             self.get_logger().error(f'transition refused: {error}')
             return TransitionCallbackReturn.ERROR
 
+    def destroy_node(self) -> None:
+        """Stop the threads, then destroy the node."""
+        self._stop()
+        self._close_engine()
+        super().destroy_node()
+
+    def note_failure(self, error: Exception) -> None:
+        """Log what a callback raised; the node goes on."""
+        self._log.error('callback', f'a callback failed, and the node goes on: {error!r}')
+
     def _fail(self, failure: str) -> TransitionCallbackReturn:
         """Say why a transition failed, in the log and in every report until one succeeds."""
         self._failure = failure
         self.get_logger().error(failure)
         return TransitionCallbackReturn.FAILURE
 
-    def destroy_node(self) -> None:
-        """Stop the worker thread, then destroy the node."""
-        self._stop()
-        super().destroy_node()
-
     def _stop(self) -> None:
-        if self._pipeline is not None:
-            self.destroy_subscription(self._subscription)
-            if not self._pipeline.close():
-                self._engine = None
-            # the subscription's callback is the pipeline's, and that holds the engine
-            self._pipeline = self._subscription = None
+        if self._state == 'active' and self._scheduler is not None:
+            for camera in self._cameras:
+                camera.stop()
+            self._scheduler.close()
 
-    def _deliver(self, result: Result) -> None:
-        """Publish a result; called on the pipeline's thread."""
-        if result.error is not None:
-            fate = 'dropped' if result.message is None else 'passed through unchanged'
-            self._warn(f'image {fate}: {result.error}')
-        try:
-            if result.message is not None:
-                self._images.publish(result.message)
-        except Exception as error:  # DDS's own; and a signal invalidates the publisher any time
-            if self.context.ok():
-                self._warn(f'image not published: {error}')
-            return
-        if result.error is None:
-            self._health.add_latency(result.latency)
+    def _forget(self) -> None:
+        """Destroy what configure made."""
+        for camera in self._cameras:
+            camera.destroy()
+        self._cameras = []
+        self._close_engine()
 
-    def _warn(self, problem: str) -> None:
-        """Say it in the log, and in the next report."""
-        self._health.add_problem(problem)
-        self.get_logger().error(
-            problem, throttle_duration_sec=LOG_PERIOD, throttle_time_source_type=self._steady
+    def _close_engine(self) -> None:
+        # an engine that hangs cannot be closed; it is left to itself
+        is_free = self._scheduler is None or self._scheduler.is_stopped
+        if self._engine is not None and is_free:
+            self._engine.close()
+        self._engine = self._scheduler = None
+
+    def _check_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
+        result = check_parameters(
+            parameters, is_configured=self._engine is not None, is_started=self._is_started
         )
+        for parameter in parameters:
+            if result.successful and parameter.name == 'deadline':
+                for camera in self._cameras:
+                    camera.set_deadline(parameter.value)
+        return result
 
-    def _silence(self, seconds: float) -> str:
-        topic = self._subscription.topic_name
-        kinds = {publisher.topic_type for publisher in self.get_publishers_info_by_topic(topic)}
-        others = ', '.join(sorted(kinds - {'sensor_msgs/msg/Image'}))
-        return f'no image on {topic} for {seconds:.0f} s: ' + (
-            f'{others} is published there, and sensor_msgs/msg/Image is needed'
-            if others
-            else 'is a camera publishing there?'
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        for camera in self._cameras:
+            camera.enable(request.data)
+        response.success = self._state == 'active'
+        response.message = (
+            f'de-raining is switched {"on" if request.data else "off"}'
+            if response.success
+            else f'the node is {self._state}: activate it first'
         )
+        return response
 
     def _report(self) -> None:
-        if self._pipeline is not None:
-            problem, values = self._health.report(
-                self._engine, self._pipeline.counts, self._silence
-            )
-            self._publish_status(
-                DiagnosticStatus.WARN if problem else DiagnosticStatus.OK,
-                problem or 'de-raining',
-                values,
-            )
-        elif self._failure:
-            self._publish_status(DiagnosticStatus.ERROR, self._failure, {})
+        """Report in every state; nothing that fails here may end the node."""
+        try:
+            if self._state == 'active' and self._engine is not None:
+                statuses = [
+                    status(self, camera.name, camera.input_topic, self._report_of(camera))
+                    for camera in self._cameras
+                ]
+            else:
+                statuses = [status(self, '', self.resolve_topic_name('image_raw'), self._idle())]
+            self._diagnostics.publish(array(self, statuses))
+        except Exception as error:
+            if self.context.ok():
+                self._log.error('report', f'no report: {error}')
 
-    def _publish_status(self, level: bytes, message: str, values: dict[str, object]) -> None:
-        status = DiagnosticStatus(
-            level=level,
-            message=message,
-            name=f'{self.get_fully_qualified_name()}: de-raining',
-            hardware_id=self.resolve_topic_name('image_raw'),
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    def _report_of(self, camera: Camera) -> Report:
+        assert self._engine is not None
+        report = camera.report(self._engine)
+        values = {
+            'state': self._state,
+            'model': str(self.get_parameter('model').value),
+            **report.values,
+        }
+        if not self._machine_problem:
+            return report._replace(values=values)
+        problems = (
+            [self._machine_problem]
+            if report.level is Level.OK
+            else [report.message, self._machine_problem]
         )
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(array)
+        return Report(max(report.level, Level.WARN), '; '.join(problems), values)
+
+    def _idle(self) -> Report:
+        values = {'state': self._state, 'model': str(self.get_parameter('model').value)}
+        if self._failure:
+            return Report(Level.ERROR, self._failure, values)
+        return Report(Level.WARN, f'{self._state}: no image is published', values)

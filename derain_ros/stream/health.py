@@ -1,85 +1,171 @@
-"""What the reports of the node say: what is wrong, and how fast it is. No ROS here."""
+"""What the reports on a stream say: how it fares, what is wrong, how fast it is. No ROS here."""
 
 from collections import deque
 from collections.abc import Callable
-import statistics
+from enum import IntEnum
 import time
+from typing import NamedTuple
+
+import numpy as np
 
 from derain_ros.engine.base import Engine
-from derain_ros.stream.pipeline import Counts
+from derain_ros.stream.fates import Counts, Fate, Result
 
-REPORT_PERIOD = 1.0
-# reports without an image after which a camera is said to be silent
+REPORT_PERIOD_S = 1.0
+# Reports over which shares are taken: one late image is no trend.
+WINDOW = 5
+# Share of replaced or lost images above which a report warns.
+LOST_SHARE = 0.1
+# Images that pass through, without any that is de-rained, before that is an error.
+FAILING_IMAGES = 3
+# Reports without an image after which a camera is said to be silent.
 SILENT_REPORTS = 3
-# reports with an image in work and none finished after which the engine is said to be stuck
-STUCK_REPORTS = 2
+
+
+class Level(IntEnum):
+    """How bad it is, as DiagnosticStatus counts."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+class Report(NamedTuple):
+    """
+    What one report says of one stream.
+
+    :param message: every problem, the worst first; or what the stream does.
+    """
+
+    level: Level
+    message: str
+    values: dict[str, str]
+
+
+class Snapshot(NamedTuple):
+    """
+    What a report is made of, at one moment.
+
+    :param lost: images that DDS counted as lost on their way to the node, so far.
+    :param overdue_s: for how many seconds the engine has been at work beyond a deadline.
+    """
+
+    counts: Counts
+    lost: int
+    overdue_s: float
 
 
 class Health:
     """
-    One activation of the node, as the reports that come every ``REPORT_PERIOD`` show it.
+    One activation of a stream, as the reports that come every ``REPORT_PERIOD_S`` show it.
 
-    The worker adds problems and latencies while reports take them.
+    The scheduler's threads add results while reports take them.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._problems: deque[str] = deque(maxlen=1)
-        self._latencies: deque[float] = deque(maxlen=1000)
-        self._last, self._reported = Counts(), clock()
-        self._silent = self._stuck = 0
+        self._latencies_ms: deque[float] = deque(maxlen=1000)
+        self._ages_ms: deque[float] = deque(maxlen=1000)
+        self._window: deque[Snapshot] = deque([Snapshot(Counts(), 0, 0.0)], maxlen=WINDOW + 1)
+        self._reported_at = clock()
+        self._silent = 0
+        self._last_reason = ''
 
     def add_problem(self, problem: str) -> None:
-        """Have the next report say what became of an image; it says the latest alone."""
+        """Let the next report say it; of several, the latest."""
         self._problems.append(problem)
+        self._last_reason = problem
 
-    def add_latency(self, seconds: float) -> None:
-        """Count an image that was de-rained and published."""
-        self._latencies.append(seconds)
-
-    def report(
-        self, engine: Engine, counts: Counts, silence: Callable[[float], str]
-    ) -> tuple[str, dict[str, object]]:
+    def add_result(self, result: Result, age_s: float) -> None:
         """
-        Give the most urgent problem, '' where all is well; and the values to show beside it.
+        Count a result that was published.
 
-        :param counts: of the images of this activation until now.
-        :param silence: what to say where no image has come for so many seconds.
+        :param age_s: seconds from the stamp of its header to now.
         """
-        problem = self._problem(engine, counts, silence)
+        if result.fate is Fate.DERAINED:
+            self._latencies_ms.append(result.latency_s * 1e3)
+        self._ages_ms.append(age_s * 1e3)
+
+    def report(self, engine: Engine, now: Snapshot, silence: Callable[[float], str]) -> Report:
+        """
+        Return the report on what came since the last one.
+
+        :param silence: returns why no image has come for so many seconds.
+        """
+        before, self._silent = self._window[-1], self._silent + 1
+        if now.counts.received > before.counts.received:
+            self._silent = 0
+        self._window.append(now)
+        problems = sorted(self._find_problems(engine, silence), key=lambda one: -one[0])
         values = {
             'engine': engine.name,
             'precision': engine.precision,
-            **vars(counts),
-            **self._speed(counts),
+            'received': str(now.counts.received),
+            **{fate.value: str(count) for fate, count in now.counts.fates.items()},
+            'lost_on_the_way': str(now.lost),
+            'last_reason': self._last_reason,
+            **self._speed(now.counts.since(before.counts)),
         }
-        self._last = counts
-        return problem, values
+        if not problems:
+            return Report(Level.OK, 'de-raining', values)
+        return Report(problems[0][0], '; '.join(text for _, text in problems), values)
 
-    def _problem(self, engine: Engine, counts: Counts, silence: Callable[[float], str]) -> str:
-        self._silent = 0 if counts.received > self._last.received else self._silent + 1
-        in_work = counts.received > counts.finished + counts.replaced
-        self._stuck = self._stuck + 1 if in_work and counts.finished == self._last.finished else 0
-        if self._problems:
-            return self._problems.pop()
-        if self._stuck >= STUCK_REPORTS:
-            return (
-                f'{engine.name} has been at work on an image for '
-                f'{self._stuck * REPORT_PERIOD:.0f} s'
-            )
+    def _find_problems(
+        self, engine: Engine, silence: Callable[[float], str]
+    ) -> list[tuple[Level, str]]:
+        now, problems = self._window[-1], []
+        recent = now.counts.since(self._window[0].counts)
+        latest = self._problems.pop() if self._problems else ''
+        failed = recent.fates[Fate.PASSED_THROUGH] + recent.fates[Fate.DROPPED]
+        if now.overdue_s > 0:
+            busy = f'{engine.name} has been at work on one image {now.overdue_s:.1f} s too long'
+            problems.append((Level.ERROR, busy))
+        if failed >= FAILING_IMAGES and not recent.fates[Fate.DERAINED]:
+            problems.append((Level.ERROR, f'no image is de-rained: {self._last_reason}'))
+        elif latest:
+            problems.append((Level.WARN, latest))
+        problems += [(Level.WARN, text) for text in self._losses(recent) if text]
         if self._silent >= SILENT_REPORTS:
-            return silence(self._silent * REPORT_PERIOD)
-        return engine.problem
+            problems.append((Level.WARN, silence(self._silent * REPORT_PERIOD_S)))
+        if engine.problem:
+            problems.append((Level.WARN, engine.problem))
+        if recent.fates[Fate.BYPASSED]:
+            problems.append((Level.WARN, 'de-raining is switched off'))
+        return problems
 
-    def _speed(self, counts: Counts) -> dict[str, str]:
-        latencies, now = list(self._latencies), self._clock()
-        self._latencies.clear()
-        rate = (counts.derained - self._last.derained) / (now - self._reported)
-        self._reported = now
-        speed = {'derained_per_second': f'{rate:.1f}'}
+    def _losses(self, recent: Counts) -> list[str]:
+        replaced, lost = recent.fates[Fate.REPLACED], self._window[-1].lost - self._window[0].lost
+        texts = []
+        if replaced > LOST_SHARE * recent.received:
+            texts.append(
+                f'{replaced} of {recent.received} images were replaced by newer ones before they '
+                'could be de-rained: give smaller images, or a lower rate'
+            )
+        if lost > LOST_SHARE * (recent.received + lost):
+            texts.append(
+                f'{lost} of {recent.received + lost} images were lost on their way from the '
+                'camera: its process needs the shared-memory profile too (README, Transport)'
+            )
+        return texts
+
+    def _speed(self, new: Counts) -> dict[str, str]:
+        now = self._clock()
+        seconds, self._reported_at = now - self._reported_at, now
+        speed = {
+            'received_per_second': f'{new.received / seconds:.1f}',
+            'derained_per_second': f'{new.fates[Fate.DERAINED] / seconds:.1f}',
+        }
+        latencies, ages = list(self._latencies_ms), list(self._ages_ms)
+        self._latencies_ms.clear()
+        self._ages_ms.clear()
         if latencies:
+            median, p95 = np.percentile(latencies, [50, 95])
             speed |= {
-                'latency_ms_median': f'{statistics.median(latencies) * 1e3:.1f}',
-                'latency_ms_max': f'{max(latencies) * 1e3:.1f}',
+                'latency_ms_median': f'{median:.1f}',
+                'latency_ms_p95': f'{p95:.1f}',
+                'latency_ms_max': f'{max(latencies):.1f}',
             }
+        if ages:
+            speed['stamp_to_publish_ms_median'] = f'{np.median(ages):.1f}'
         return speed

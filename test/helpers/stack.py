@@ -66,9 +66,7 @@ class Stack(Node):
         return dict(now - self.baseline)
 
     def warnings(self) -> list[str]:
-        return [
-            status.message for status in self.statuses if status.level == DiagnosticStatus.WARN
-        ]
+        return [status.message for status in self.statuses if status.level != DiagnosticStatus.OK]
 
     def until(self, condition: Callable[[], object]) -> None:
         end = time.monotonic() + PATIENCE
@@ -125,6 +123,9 @@ class Copy:
 
     name, precision, problem = 'copy', 'u8', ''
 
+    def close(self) -> None:
+        pass
+
     def infer(self, frames, out, order, timeout=None) -> None:
         out[:] = frames
 
@@ -136,3 +137,7 @@ def image(height: int = 48, width: int = 64, encoding: str = 'bgr8', channels: i
     message.header.frame_id = 'camera_front'
     message.header.stamp.sec, message.header.stamp.nanosec = 1234, 567890
     return message
+
+
+def values(status: DiagnosticStatus) -> dict[str, str]:
+    return {value.key: value.value for value in status.values}

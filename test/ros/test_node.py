@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from helpers.data import ROOT
 from helpers.stack import image, PATIENCE
 from lifecycle_msgs.msg import Transition
@@ -67,9 +68,8 @@ def test_a_deadline_that_cannot_be_met_passes_images_through(stack, start):
     sent = image(720, 1280)
     assert stack.send(sent) == sent
     assert stack.counts_since_connected(1) == {'received': 1, 'passed_through': 1}
-    assert any(
-        '1280x720: the network is still being compiled' in message for message in stack.warnings()
-    )
+    reasons = ('is still being compiled', 'the deadline of 1 ms')
+    assert any(reason in text for text in stack.warnings() for reason in reasons)
 
 
 def test_diagnostics_account_for_every_image(stack, start):
@@ -154,11 +154,16 @@ def test_a_silent_camera_is_a_warning_until_it_speaks(stack, start):
     # the first report may be over before DDS has connected this process
     assert re.fullmatch(
         rf'no image on {stack.get_namespace()}/image_raw for [345] s: '
-        r'is a camera publishing there\?',
+        r'a camera is connected and sends nothing, .*',
         stack.warnings()[0],
     )
-    stack.connect()
-    stack.until(lambda: stack.statuses[-1].message == 'de-raining')
+
+    def speaks() -> bool:
+        stack.camera.publish(image())
+        time.sleep(0.1)
+        return stack.statuses[-1].message == 'de-raining'
+
+    stack.until(speaks)
 
 
 def test_a_camera_that_publishes_something_else_is_named(stack, start):
@@ -179,7 +184,7 @@ import logging
 from derain_ros.engine.factory import create_engine
 from derain_ros.errors import EngineError
 from derain_ros.engine.failover import AutoEngine
-from derain_ros.node import main
+from derain_ros.node.__main__ import main
 
 def obtain(size, order):
     raise EngineError('the GPU has fallen off the bus')
@@ -193,19 +198,14 @@ def test_a_gpu_that_fails_is_a_warning_and_images_are_derained_all_the_same(stac
     stack.connect()
     stack.send(image())
     assert stack.counts_since_connected(1) == {'received': 1, 'derained': 1}
-    stack.until(
-        lambda: (
-            'on openvino, TensorRT again in 10 s: the GPU has fallen off the bus'
-            in stack.warnings()
-        )
-    )
-    stack.until(lambda: stack.statuses[-1].message.startswith('no image on'))
+    broken = 'on openvino, TensorRT again in 10 s: the GPU has fallen off the bus'
+    stack.until(lambda: any(broken in warning for warning in stack.warnings()))
 
 
 HANGING = """
 import time
 from helpers.stack import Copy
-from derain_ros.node import main
+from derain_ros.node.__main__ import main
 
 class Hanging(Copy):
     def infer(self, frames, out, order, timeout=None):
@@ -215,26 +215,25 @@ main(Hanging())
 """
 
 
-def test_an_engine_that_hangs_is_a_warning(stack, start, monkeypatch):
+def test_while_an_engine_hangs_images_pass_through_and_that_is_an_error(stack, start, monkeypatch):
     monkeypatch.setenv('PYTHONPATH', f'{ROOT / "test"}:{ROOT}')
-    process = start(program=('-c', HANGING), patience=())
+    process = start('-p', 'deadline:=0.2', program=('-c', HANGING), patience=())
 
-    def warned() -> bool:
+    def reported() -> bool:
         stack.camera.publish(image())
         return any(
-            re.fullmatch(r'copy has been at work on an image for [2345] s', warning)
-            for warning in stack.warnings()
+            status.level == DiagnosticStatus.ERROR
+            and 'copy has been at work on one image' in status.message
+            for status in stack.statuses
         )
 
-    stack.until(warned)
+    stack.until(reported)
+    stack.until(lambda: len(stack.received) > 3)
+    assert stack.received[-1] == image(), 'unchanged'
     assert stack.transition(Transition.TRANSITION_DEACTIVATE)
     assert not stack.transition(Transition.TRANSITION_ACTIVATE)
-    stack.until(
-        lambda: (
-            stack.statuses[-1].message
-            == 'not activated: the engine hangs; clean up and configure again'
-        )
-    )
+    stack.until(lambda: 'not activated: the engine is still at work' in stack.statuses[-1].message)
+    assert stack.transition(Transition.TRANSITION_CLEANUP)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=PATIENCE) == 0
 

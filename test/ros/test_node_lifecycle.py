@@ -1,6 +1,8 @@
 """The states, the parameters and the QoS of the node, through its services."""
 
 import signal
+import subprocess
+import sys
 import weakref
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -127,7 +129,69 @@ def test_a_qos_that_cannot_be_is_named(stack, start, side, topic, reason):
 @pytest.mark.parametrize('deadline', ['1', '100.0', 'soon'])
 def test_a_parameter_that_cannot_be_is_named(start, deadline):
     process = start('-p', f'deadline:={deadline}', patience=())
-    assert process.wait(timeout=PATIENCE) == 1
+    assert process.wait(timeout=PATIENCE) == 2
     assert process.log.read_text().startswith('error: ')
     assert 'deadline' in process.log.read_text()
     assert 'Traceback' not in process.log.read_text()
+
+
+def set_parameter(stack, name: str, value: object):
+    parameter = Parameter(name, value=value).to_parameter_msg()
+    answer = stack.call(
+        SetParameters, 'set_parameters', SetParameters.Request(parameters=[parameter])
+    )
+    return answer.results[0]
+
+
+def test_a_parameter_that_would_have_no_effect_is_refused(stack, start):
+    start()
+    stack.connect()
+    for name, value in (('model', 'fast-light'), ('engine', 'openvino'), ('cameras', ['front'])):
+        result = set_parameter(stack, name, value)
+        assert not result.successful
+        assert 'clean up the node' in result.reason
+    result = set_parameter(stack, 'autostart', False)
+    assert not result.successful
+    assert 'restart the node' in result.reason
+    (model,) = stack.call(
+        GetParameters, 'get_parameters', GetParameters.Request(names=['model'])
+    ).values
+    assert parameter_value_to_python(model) == 'fast', 'what is read back is what runs'
+
+
+def test_the_deadline_can_be_changed_at_run_time(stack, start):
+    start()
+    stack.connect()
+    stack.send(image())
+    assert set_parameter(stack, 'deadline', 0.001).successful
+    sent = image(720, 1280)
+    assert stack.send(sent) == sent, 'it passed through'
+    for wrong in (0.0, 100.0, float('nan')):
+        assert not set_parameter(stack, 'deadline', wrong).successful
+
+
+USAGE = {
+    '--help': (0, 'usage: derain_node'),
+    '--version': (0, 'derain_ros '),
+    '--verbose': (2, 'unrecognized arguments: --verbose'),
+    '--ros-args --log-level bogus': (2, 'error: '),
+    '--ros-args -r image_raw:=/': (2, 'error: '),
+    '--ros-args --params-file nowhere.yaml': (2, 'nowhere.yaml'),
+    '--ros-args -p deadline:=.nan': (2, 'error: '),
+}
+
+
+@pytest.mark.parametrize('arguments', USAGE)
+def test_the_program_answers_and_refuses_without_a_traceback(arguments):
+    status, text = USAGE[arguments]
+    said = subprocess.run(
+        [sys.executable, '-m', 'derain_ros.node', *arguments.split()],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert said.returncode == status
+    assert text in said.stdout + said.stderr
+    assert 'Traceback' not in said.stderr
+    assert len(said.stderr.splitlines()) < 5

@@ -1,0 +1,129 @@
+"""From the images in work to their results: decode, infer, check, settle."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from derain_ros.engine.base import Engine
+from derain_ros.errors import DeadlineError, EngineError
+from derain_ros.image.raw import Frame, Pixels
+from derain_ros.stream.fates import Fate
+from derain_ros.stream.policy import Action
+from derain_ros.stream.stream import Job
+
+# A miss that took less than this share of the deadline was not the engine's slowness: it said at
+# once that it is not ready.
+MISS_SHARE = 0.5
+
+
+class Opened(NamedTuple):
+    """An image that is ready to be inferred, and the array for its result."""
+
+    job: Job
+    frame: Frame
+    target: Pixels
+
+
+def serve(engine: Engine, jobs: list[Job]) -> None:
+    """
+    Give each image its fate.
+
+    :param jobs: one image each of several streams, of equal size and order.
+    """
+    opened = [one for one in map(_open, jobs) if one is not None]
+    try:
+        if len(opened) > 1:
+            _infer(engine, opened)
+            return
+    except DeadlineError:  # that was for all of them
+        return
+    except Exception:  # what is wrong with the image of one camera shall not harm the others
+        opened = [one for one in opened if not one.job.is_settled]
+    for one in opened:
+        _infer_alone(engine, one)
+
+
+def _open(job: Job) -> Opened | None:
+    """Decide on an image, and decode it if it is to be de-rained."""
+    stream, codec = job.stream, job.stream.codec
+    action, reason = stream.policy.decide(job.received_at, time.monotonic())
+    if action is not Action.DERAIN:
+        fate = Fate.BYPASSED if action is Action.BYPASS else Fate.PASSED_THROUGH
+        job.pass_through(reason, fate=fate)
+        return None
+    try:
+        frame = codec.read(job.message)
+        stamp = job.message.header.stamp
+        stream.state.advance(frame.pixels.shape, frame.order, stamp.sec + stamp.nanosec * 1e-9)
+        return Opened(job, frame, codec.prepare(frame))
+    except Exception as error:  # whatever it was, the next image gets its chance
+        job.pass_through(_reason(error))
+        return None
+
+
+def _infer_alone(engine: Engine, one: Opened) -> None:
+    started_at = time.monotonic()
+    try:
+        # from message to message, without a copy
+        engine.infer(
+            one.frame.pixels[None], one.target[None], one.frame.order, _left_s([one], started_at)
+        )
+    except Exception as error:  # whatever it was, the next image gets its chance
+        _miss(one, _reason(error), started_at)
+    else:
+        _finish(one)
+
+
+def _infer(engine: Engine, batch: list[Opened]) -> None:
+    """
+    Infer several frames at once.
+
+    :raises DeadlineError: there was no result in time; the images are settled.
+    :raises EngineError: there was no result.
+    """
+    started_at = time.monotonic()
+    frames = np.stack([one.frame.pixels for one in batch])
+    out = np.empty_like(frames)
+    try:
+        engine.infer(frames, out, batch[0].frame.order, _left_s(batch, started_at))
+    except DeadlineError as error:
+        for one in batch:
+            _miss(one, _reason(error), started_at)
+        raise
+    for one, result in zip(batch, out, strict=True):
+        np.copyto(one.target, result)
+        _finish(one)
+
+
+def _left_s(batch: list[Opened], now: float) -> float:
+    return max(0.0, min(one.job.due_at for one in batch) - now)
+
+
+def _miss(one: Opened, reason: str, started_at: float) -> None:
+    now, policy = time.monotonic(), one.job.stream.policy
+    if now - started_at >= MISS_SHARE * policy.deadline_s:
+        policy.note_miss(now)
+    one.job.pass_through(reason)
+
+
+def _finish(one: Opened) -> None:
+    """Check a result and publish it, if its image has not left already."""
+    job, stream = one.job, one.job.stream
+    if job.is_settled:
+        stream.policy.note_miss(time.monotonic())
+        return
+    stream.policy.note_success()
+    try:
+        problem = stream.plausibility.problem(one.frame.pixels, one.target)
+        if problem:
+            raise EngineError(f'the result is not plausible: {problem}')
+        message = stream.codec.finish(job.message, one.frame, one.target)
+    except Exception as error:
+        job.pass_through(_reason(error))
+    else:
+        stream.settle(job, Fate.DERAINED, message, '')
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,77 @@
+"""
+Whether a result can be a de-rained image at all.
+
+Rain that is taken away makes an image darker and smoother; it does not make it black, white, flat,
+or another scene. The bounds lie well outside of what the released models do to 74 photographs of
+real rain, 150 images of synthetic rain and 100 dry ones, each measured on samples of the image:
+the mean brightens by at most 0.2 grey levels, 1.4 % of the samples turn black and none white, the
+contrast falls to 0.51 of what it was, and the correlation with the input to 0.46.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A sample in so many pixels along each side is enough, and costs a fraction of a millisecond.
+SAMPLES_PER_SIDE = 64
+BRIGHTENING = 6.0  # grey levels, of the mean
+BLACKENED_SHARE, WHITENED_SHARE = 0.10, 0.05
+LEAST_CONTRAST, LEAST_CORRELATION = 0.3, 0.3
+# Below this standard deviation an input has no contrast to compare with.
+FLAT = 4.0  # grey levels
+FLAT_SHIFT = 40.0  # grey levels
+# A camera's noise alone changes an image by about this much from frame to frame.
+MOVED = 0.5  # grey levels, mean absolute difference
+
+Pixels = NDArray[np.uint8]
+
+
+class Plausibility:
+    """Checks the results of one stream, one after the other."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Pixels, Pixels] | None = None
+
+    def problem(self, rainy: Pixels, derained: Pixels) -> str:
+        """
+        Return what is wrong with a result, empty if it is plausible.
+
+        :param rainy: the engine's input, uint8 [H, W, 3].
+        :param derained: its output, of the same shape.
+        """
+        before, after = _samples(rainy), _samples(derained)
+        last, self._last = self._last, (before, after)
+        if last is not None and last[0].shape == before.shape:
+            moved = float(np.mean(np.abs(before.astype(np.int16) - last[0])))
+            if moved > MOVED and np.array_equal(after, last[1]):
+                return f'it is the same as the one before, while the input changed by {moved:.1f}'
+        return _problem(before.astype(np.float32), after.astype(np.float32))
+
+
+def _samples(image: Pixels) -> Pixels:
+    height, width, _ = image.shape
+    rows, columns = max(1, height // SAMPLES_PER_SIDE), max(1, width // SAMPLES_PER_SIDE)
+    # a copy, because the engine's buffers are used again
+    return image[rows // 2 :: rows, columns // 2 :: columns].copy()
+
+
+def _problem(before: NDArray[np.float32], after: NDArray[np.float32]) -> str:
+    blackened = float(np.mean((after.max(axis=2) <= 1) & (before.max(axis=2) > 64)))
+    if blackened > BLACKENED_SHARE:
+        return f'{blackened:.0%} of it turned black'
+    whitened = float(np.mean((after.min(axis=2) >= 254) & (before.min(axis=2) < 192)))
+    if whitened > WHITENED_SHARE:
+        return f'{whitened:.0%} of it turned white'
+    shift = float(after.mean() - before.mean())
+    if shift > BRIGHTENING:
+        return f'it is {shift:.0f} grey levels brighter than the input'
+    contrast = float(before.std())
+    if contrast < FLAT:
+        return f'a plain image changed by {shift:.0f} grey levels' if -shift > FLAT_SHIFT else ''
+    if float(after.std()) < LEAST_CONTRAST * contrast:
+        return f'its contrast is {after.std() / contrast:.0%} of that of the input'
+    correlation = float(
+        np.mean((before - before.mean()) * (after - after.mean())) / (contrast * after.std())
+    )
+    if correlation < LEAST_CORRELATION:
+        return f'it does not show the scene of the input (correlation {correlation:.2f})'
+    return ''

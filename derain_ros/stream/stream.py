@@ -1,0 +1,93 @@
+"""One camera: its newest image, its fates, its policy and its state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import logging
+from threading import Lock, RLock
+import time
+from typing import Any
+
+from derain_ros.stream.codec import Codec
+from derain_ros.stream.fates import Counts, Fate, Result
+from derain_ros.stream.plausibility import Plausibility
+from derain_ros.stream.policy import Policy
+from derain_ros.stream.state import StreamState
+
+Deliver = Callable[[Result], None]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Job:
+    """An image on its way through a stream; moments are seconds of ``time.monotonic``."""
+
+    stream: 'Stream'
+    message: Any
+    received_at: float
+    is_settled: bool = False
+
+    @property
+    def due_at(self) -> float:
+        """When the image has to be published."""
+        return self.received_at + self.stream.policy.deadline_s
+
+    def pass_through(self, reason: str, *, fate: Fate = Fate.PASSED_THROUGH) -> None:
+        """Deliver the image unchanged, unless it contradicts itself."""
+        if self.stream.codec.is_consistent(self.message):
+            self.stream.settle(self, fate, self.message, reason)
+        else:
+            self.stream.settle(self, Fate.DROPPED, None, reason)
+
+
+class Stream:
+    """
+    One camera, of whose waiting images the newest wins.
+
+    A stream is made by ``Scheduler.add_stream`` and belongs to that scheduler, whose lock guards
+    ``waiting``, ``in_work`` and ``counts``.
+    """
+
+    def __init__(self, codec: Codec, deliver: Deliver, policy: Policy, lock: RLock) -> None:
+        self.codec, self.policy = codec, policy
+        self.plausibility, self.state = Plausibility(), StreamState()
+        self.waiting: Job | None = None
+        self.in_work: Job | None = None
+        self.served_at = 0.0
+        self._counts = Counts()
+        self._deliver, self._lock = deliver, lock
+        # results leave in the order of their images, whichever thread settles them
+        self._delivery = Lock()
+
+    @property
+    def counts(self) -> Counts:
+        """How many images were received, and their fates."""
+        with self._lock:
+            return self._counts
+
+    def receive(self, message: Any) -> None:
+        """Let an image wait, in place of an older one that still does."""
+        with self._lock:
+            self._counts = self._counts.with_received()
+            if self.waiting is not None:
+                self._counts = self._counts.with_fate(Fate.REPLACED)
+            self.waiting = Job(self, message, time.monotonic())
+
+    def take(self) -> Job | None:
+        """Return the image that waits, and let it wait no more."""
+        with self._lock:
+            job, self.waiting = self.waiting, None
+            return job
+
+    def settle(self, job: Job, fate: Fate, message: Any, reason: str) -> None:
+        """Give an image its fate and deliver it, unless it has one already."""
+        with self._delivery:
+            with self._lock:
+                if job.is_settled:
+                    return
+                job.is_settled = True
+                self._counts = self._counts.with_fate(fate)
+            try:
+                self._deliver(Result(fate, message, reason, time.monotonic() - job.received_at))
+            except Exception:  # the next image gets its chance
+                _log.exception('a result was not delivered')
