@@ -1,34 +1,17 @@
-"""The released ONNX graphs: where they are, and the channel order they run in."""
-
-from pathlib import Path
-from typing import Literal
+"""ONNX graphs, and the channel order they run in."""
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from derain_ros.errors import ModelError
+from derain_ros.model.released import find_model, read_model
+from derain_ros.model.released import MODELS as MODELS
+from derain_ros.model.weights import check_finite, remove_checksum, verify_checksum
+from derain_ros.order import Order
 
-Order = Literal['bgr', 'rgb']
-Precision = Literal['fp16', 'fp32']
-
-MODELS = Path(__file__).parents[1] / 'models'
 FIRST_WEIGHT = 'feature_transform.0.weight'
 LAST_PARAMETERS = ('image_conversion.weight', 'image_conversion.bias')
-
-
-def model_path(model: str) -> Path:
-    """
-    Find a model: a released name such as ``fast``, or the path of an ONNX file.
-
-    :raises ModelError: there is no such model.
-    """
-    released = MODELS / f'{model}.onnx'
-    path = released if released.is_file() else Path(model).expanduser()
-    if not path.is_file():
-        names = ', '.join(sorted(file.stem for file in MODELS.glob('*.onnx')))
-        raise ModelError(f"model '{model}': neither a released name ({names}) nor an ONNX file")
-    return path
 
 
 def load_graph(model: str, order: Order = 'rgb') -> onnx.ModelProto:
@@ -38,17 +21,23 @@ def load_graph(model: str, order: Order = 'rgb') -> onnx.ModelProto:
     Files hold RGB; BGR comes from permuting the first and the last weights, so that neither
     order costs anything while the graph runs.
 
-    :raises ModelError: there is no such model, or the file was not written by ``export``.
+    :param model: released name, or path of an ONNX file.
+    :raises ModelError: there is no such model, the file was not written by ``export``, or its
+        weights are damaged or not finite.
     """
-    path = model_path(model)
+    path = find_model(model)
+    content = read_model(path)
     try:
-        graph = onnx.load(path)
+        graph = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own exception type is not public
         raise ModelError(f'{path}: not an ONNX file ({error}); export it anew') from error
     parameters = {tensor.name: tensor for tensor in graph.graph.initializer}
     for name in (FIRST_WEIGHT, *LAST_PARAMETERS):
         if name not in parameters:
             raise ModelError(f"{path}: has no weight '{name}'; export it with derain_ros.export")
+    verify_checksum(graph, str(path))
+    check_finite(graph, str(path))
+    remove_checksum(graph)  # the graph is no longer what the file holds
     if order == 'bgr':
         _swap_red_and_blue(parameters)
     return graph

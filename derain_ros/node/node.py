@@ -125,12 +125,12 @@ class DerainNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.destroy_lifecycle_publisher(self._images)
-        self._engine, self._failure = None, ''
+        self._drop_engine()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
-        self._engine, self._failure = None, ''
+        self._drop_engine()
         return TransitionCallbackReturn.SUCCESS
 
     def _LifecycleNodeMixin__change_state(  # noqa: N802  rclpy's own, which calls it by this name
@@ -161,6 +161,11 @@ class DerainNode(LifecycleNode):
                 self._engine = None
             # the subscription's callback is the pipeline's, and that holds the engine
             self._pipeline = self._subscription = None
+
+    def _drop_engine(self) -> None:
+        if self._engine is not None and self._engine is not self._given_engine:
+            self._engine.close()
+        self._engine, self._failure = None, ''
 
     def _deliver(self, result: Result) -> None:
         """Publish a result; called on the pipeline's thread."""

@@ -179,12 +179,15 @@ import logging
 from derain_ros.engine.factory import create_engine
 from derain_ros.errors import EngineError
 from derain_ros.engine.failover import AutoEngine
-from derain_ros.node import main
+from derain_ros.node.__main__ import main
 
-def obtain(size, order):
-    raise EngineError('the GPU has fallen off the bus')
+class Broken:
+    def build(self, size, order):
+        raise EngineError('the GPU has fallen off the bus')
+    def close(self):
+        pass
 
-main(AutoEngine(create_engine('openvino', 'fast'), obtain, logging.getLogger()))
+main(AutoEngine(create_engine('openvino', 'fast'), Broken(), logging.getLogger()))
 """
 
 
@@ -205,7 +208,7 @@ def test_a_gpu_that_fails_is_a_warning_and_images_are_derained_all_the_same(stac
 HANGING = """
 import time
 from helpers.stack import Copy
-from derain_ros.node import main
+from derain_ros.node.__main__ import main
 
 class Hanging(Copy):
     def infer(self, frames, out, order, timeout=None):

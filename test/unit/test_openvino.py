@@ -1,15 +1,17 @@
 """The engine of the CPU: its deadline, its memory, and what it refuses."""
 
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from time import sleep
 
 from helpers.frames import run
 import numpy as np
 import pytest
 
 from derain_ros.engine.factory import create_engine
-from derain_ros.engine.openvino import KEPT, OpenVinoEngine, preferred_precision
+from derain_ros.engine.openvino import MOST_SIZES, OpenVinoEngine, preferred_precision
 from derain_ros.errors import DeadlineError, EngineError, ModelError
-from derain_ros.model.graph import model_path
+from derain_ros.model.released import MODELS
 
 
 @pytest.mark.parametrize(
@@ -50,9 +52,9 @@ def test_compiling_for_a_new_size_holds_up_no_frame_beyond_its_deadline(street):
 
 def test_of_more_frame_sizes_than_are_kept_the_oldest_makes_room_and_comes_back():
     engine = OpenVinoEngine('fast', 'f32')
-    frames = np.random.default_rng(0).integers(0, 256, (1, 16, 18 + KEPT, 3), np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (1, 16, 18 + MOST_SIZES, 3), np.uint8)
     first = run(engine, frames[:, :, :16])
-    for width in range(17, 17 + KEPT):
+    for width in range(17, 17 + MOST_SIZES):
         run(engine, frames[:, :, :width])
     again = np.zeros_like(first)
     with pytest.raises(DeadlineError, match='16x16: the network is still being compiled'):
@@ -62,7 +64,7 @@ def test_of_more_frame_sizes_than_are_kept_the_oldest_makes_room_and_comes_back(
 
 
 def test_a_size_in_use_outlives_newer_ones(monkeypatch):
-    engine, frames = OpenVinoEngine('fast', 'f32'), np.zeros((1, 16, 18 + KEPT, 3), np.uint8)
+    engine, frames = OpenVinoEngine('fast', 'f32'), np.zeros((1, 16, 18 + MOST_SIZES, 3), np.uint8)
     compiled, compile_size = [], engine._compile
 
     def counted(shape: tuple[int, ...], order: str) -> object:
@@ -70,12 +72,12 @@ def test_a_size_in_use_outlives_newer_ones(monkeypatch):
         return compile_size(shape, order)
 
     monkeypatch.setattr(engine, '_compile', counted)
-    for width in range(17, 18 + KEPT):  # one more than are kept beside it
+    for width in range(17, 18 + MOST_SIZES):  # one more than are kept beside it
         run(engine, frames[:, :, :16])
         run(engine, frames[:, :, :width])
     run(engine, frames[:, :, :16])
-    run(engine, frames[:, :, : 11 + KEPT])  # the eighth in the order of their last use
-    assert compiled == [16, *range(17, 18 + KEPT)]
+    run(engine, frames[:, :, : 11 + MOST_SIZES])  # the eighth in the order of their last use
+    assert compiled == [16, *range(17, 18 + MOST_SIZES)]
 
 
 def test_a_size_that_could_not_be_compiled_is_tried_again(monkeypatch, street):
@@ -88,6 +90,50 @@ def test_a_size_that_could_not_be_compiled_is_tried_again(monkeypatch, street):
         with pytest.raises(EngineError, match='OpenVINO failed: out of memory'):
             run(engine, frames)
     assert run(engine, frames).any()
+
+
+def test_a_closed_engine_refuses_frames_and_may_be_closed_again(street):
+    with OpenVinoEngine('fast', 'f32') as engine:
+        run(engine, street[None])
+    with pytest.raises(EngineError, match='the engine is closed'):
+        run(engine, street[None])
+    engine.close()
+
+
+def test_closing_waits_for_no_compilation_and_cancels_those_that_wait(monkeypatch):
+    engine, frames = OpenVinoEngine('fast', 'f32'), np.zeros((1, 16, 32, 3), np.uint8)
+    begun, compiled, go_on = Event(), [], Event()
+
+    def compile_size(shape: tuple[int, ...], order: str) -> None:
+        compiled.append(shape[2])
+        begun.set()
+        go_on.wait()
+
+    monkeypatch.setattr(engine, '_compile', compile_size)
+    for width in (16, 17, 18):
+        with pytest.raises(DeadlineError, match='still being compiled'):
+            engine.infer(frames[:, :, :width], np.zeros_like(frames[:, :, :width]), 'rgb', 0.0)
+    assert begun.wait(10)
+    engine.close()  # while the first is being compiled
+    go_on.set()
+    engine._compiler.shutdown()
+    assert compiled == [16]
+
+
+def test_a_frame_that_waits_for_its_compilation_ends_when_the_engine_is_closed(monkeypatch):
+    engine, frames = OpenVinoEngine('fast', 'f32'), np.zeros((1, 16, 16, 3), np.uint8)
+    monkeypatch.setattr(engine, '_compile', lambda shape, order: go_on.wait())
+    go_on = Event()
+    with pytest.raises(DeadlineError):
+        engine.infer(frames[:, :, :, ::-1], np.zeros_like(frames), 'bgr', 0.0)
+    with ThreadPoolExecutor(1) as camera:
+        waiting = camera.submit(run, engine, frames)
+        while len(engine._requests) < 2:
+            sleep(0.001)
+        engine.close()
+        with pytest.raises(EngineError, match='the engine is closed'):
+            waiting.result(10)
+    go_on.set()
 
 
 @pytest.mark.parametrize(
@@ -116,6 +162,6 @@ def test_an_unknown_engine_or_model_is_named_with_the_known_ones(tmp_path, monke
         create_engine('auto', 'fats')
     monkeypatch.setenv('HOME', str(tmp_path))
     broken = tmp_path / 'broken.onnx'
-    broken.write_bytes(Path(model_path('fast')).read_bytes()[:5000])
+    broken.write_bytes((MODELS / 'fast.onnx').read_bytes()[:5000])
     with pytest.raises(ModelError, match='not an ONNX file'):
         create_engine('auto', '~/broken.onnx')
