@@ -1,8 +1,11 @@
 """OpenVINO: the engine of machines without a GPU."""
 
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 import contextlib
+from dataclasses import dataclass
+import math
 from pathlib import Path
 import time
 from typing import get_args
@@ -14,11 +17,16 @@ from derain_ros.engine.base import Engine
 from derain_ros.engine.checks import check_frames
 from derain_ros.errors import DeadlineError, EngineError
 from derain_ros.lru import RecentlyUsed
-from derain_ros.model.graph import load_graph
+from derain_ros.model.graph import feature_values_per_pixel, load_graph
 from derain_ros.order import Order
 
-# enough for the cameras of one car; compiled requests hold every feature map of their size
-MOST_SIZES = 8
+# compiled requests hold the feature maps of their size: fast needs 0.35 GB for 1920x1080 in bf16
+MOST_BYTES = 2 * 2**30
+# one that was used within this time is a camera's, and kept even beyond MOST_BYTES: to compile
+# it again for every image would cost all of them
+IN_USE_S = 2.0
+# one that was not used within this time is freed in any case
+UNUSED_S = 60.0
 
 
 def preferred_precision(cpu: Path = Path('/proc/cpuinfo')) -> str:
@@ -32,12 +40,21 @@ def preferred_precision(cpu: Path = Path('/proc/cpuinfo')) -> str:
 Key = tuple[int | str, ...]
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """A request that is, or will be, compiled; and how much memory it takes, estimated."""
+
+    request: Future[openvino.InferRequest]
+    bytes: int
+
+
 class OpenVinoEngine(Engine):
     """
     Runs a graph on the CPU, compiled once per batch size, frame size and channel order.
 
     The first frame of a new size waits for compilation, up to its deadline. Those after it do
-    not wait at all: their camera goes on at its own rate.
+    not wait at all: their camera goes on at its own rate. Sizes not used for a minute are freed,
+    and so are those used least recently where all together take more than 2 GiB.
 
     OpenVINO keeps whatever follows the last convolution in float32, so the subtraction, the
     clamp and the rounding are exact in bf16 as well.
@@ -47,7 +64,13 @@ class OpenVinoEngine(Engine):
     precision = ''
     problem = ''
 
-    def __init__(self, model: str, precision: str | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        precision: str | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """
         Load the model.
 
@@ -58,14 +81,16 @@ class OpenVinoEngine(Engine):
         self.precision = precision or preferred_precision()
         self._core = openvino.Core()
         self._closed = False
+        graphs = {order: load_graph(model, order) for order in get_args(Order)}
+        self._values_per_pixel = feature_values_per_pixel(graphs['bgr'])
         self._graphs = {
-            order: self._core.read_model(load_graph(model, order).SerializeToString())
-            for order in get_args(Order)
+            order: self._core.read_model(graph.SerializeToString())
+            for order, graph in graphs.items()
         }
         # the end of the process waits for a compilation under way: OpenVINO cannot interrupt
         # one, and crashes where its thread is lost
         self._compiler = ThreadPoolExecutor(max_workers=1, thread_name_prefix='compile')
-        self._requests: RecentlyUsed[Key, Future[openvino.InferRequest]] = RecentlyUsed()
+        self._requests: RecentlyUsed[Key, Compiled] = RecentlyUsed(clock)
 
     def infer(
         self, frames: np.ndarray, out: np.ndarray, order: Order, timeout: float | None = None
@@ -114,13 +139,17 @@ class OpenVinoEngine(Engine):
         key = (*shape, order)
         compiled = self._requests.get(key)
         if compiled is None:
-            compiled = self._compiler.submit(self._compile, shape, order)
+            bytes_per_value = 4 if self.precision == 'f32' else 2
+            compiled = Compiled(
+                self._compiler.submit(self._compile, shape, order),
+                round(math.prod(shape[:3]) * self._values_per_pixel * bytes_per_value),
+            )
             self._requests.put(key, compiled)
-            self._evict()
         elif timeout is not None:
             timeout = 0
+        self._evict()
         try:
-            return compiled.result(timeout)
+            return compiled.request.result(timeout)
         except CancelledError as error:
             raise EngineError('the engine is closed') from error
         except FutureTimeout as error:
@@ -133,10 +162,15 @@ class OpenVinoEngine(Engine):
             raise
 
     def _evict(self) -> None:
-        while len(self._requests) > MOST_SIZES:
-            evicted = self._requests.pop(self._requests.oldest()[0])
+        """Free the least recently used requests that are too old, or too much together."""
+        while len(self._requests) > 1:
+            key, unused_s = self._requests.oldest()
+            too_much = sum(each.bytes for each in self._requests.values()) > MOST_BYTES
+            if unused_s < (IN_USE_S if too_much else UNUSED_S):
+                return
+            evicted = self._requests.pop(key)
             if evicted is not None:
-                evicted.cancel()
+                evicted.request.cancel()
 
     def _compile(self, shape: tuple[int, ...], order: Order) -> openvino.InferRequest:
         graph = self._graphs[order].clone()
