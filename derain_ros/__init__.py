@@ -1,1 +1,33 @@
-"""Takes the rain out of camera images."""
+"""
+Takes the rain out of camera images.
+
+    import cv2
+    from derain_ros import Derainer
+
+    with Derainer('fast') as derain:
+        cv2.imwrite('clean.png', derain(cv2.imread('rainy.png')))
+
+Importing it loads neither OpenCV, OpenVINO, PyTorch nor ROS.
+"""
+
+from derain_ros._derainer import Derainer
+from derain_ros.errors import (
+    DataError,
+    DeadlineError,
+    DerainError,
+    EngineError,
+    ImageError,
+    ModelError,
+)
+
+__version__ = '0.1.0'
+
+__all__ = [
+    'DataError',
+    'DeadlineError',
+    'DerainError',
+    'Derainer',
+    'EngineError',
+    'ImageError',
+    'ModelError',
+]

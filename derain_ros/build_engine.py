@@ -11,10 +11,12 @@ from typing import Any, get_args
 
 from derain_ros.engine.tensorrt.api import describe, load_tensorrt
 from derain_ros.engine.tensorrt.build import build_engine, target_gpu
-from derain_ros.engine.tensorrt.cache import CacheError, EngineCache
+from derain_ros.engine.tensorrt.cache import EngineCache
+from derain_ros.engine.tensorrt.entry import CacheError
 from derain_ros.engine.tensorrt.graph import Size
-from derain_ros.errors import EngineError, ModelError
-from derain_ros.model.graph import Order, Precision
+from derain_ros.errors import DerainError
+from derain_ros.model.weights import Precision
+from derain_ros.order import Order
 
 
 def _list(cache: EngineCache) -> None:
@@ -113,7 +115,7 @@ def main() -> int:
                 precision=arguments.precision,
                 rebuild=arguments.rebuild,
             )
-    except (EngineError, ModelError) as error:
+    except DerainError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from typing import get_args
 
 from derain_ros.errors import ModelError
 from derain_ros.model.export import export, load_network
-from derain_ros.model.graph import Precision
+from derain_ros.model.weights import Precision
 
 
 def main() -> int:

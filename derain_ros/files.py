@@ -1,5 +1,6 @@
-"""Files that a kill or a full disk leaves as they were, or as they were to be."""
+"""Writing files whole or not at all, whatever kills the process or fills the disk."""
 
+from collections.abc import Mapping
 import contextlib
 import json
 import os
@@ -8,7 +9,7 @@ from pathlib import Path
 
 def write_atomically(path: Path, data: bytes) -> None:
     """
-    Write a file: whole or not at all, and safe on disk once this returns.
+    Write a file, whole or not at all; it is safe on disk once this returns.
 
     :raises OSError: the disk is full or out of order; the file is as it was before.
     """
@@ -32,6 +33,6 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.close(folder)
 
 
-def write_json(path: Path, value: dict) -> None:
-    """Write a value as ``write_atomically`` does."""
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write a value as JSON, as ``write_atomically`` does."""
     write_atomically(path, (json.dumps(value, indent=2) + '\n').encode())

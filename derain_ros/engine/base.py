@@ -1,33 +1,41 @@
-"""The protocol of the inference engines, and the check of what they are given."""
+"""The protocol of the inference engines."""
 
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from derain_ros.errors import EngineError
-from derain_ros.model.graph import Order
+from derain_ros.order import Order
 
-SMALLEST = 16
+Self = TypeVar('Self')
 
 
 class Log(Protocol):
     """Where to say what runs; the loggers of ROS and of Python both do."""
 
-    def info(self, message: str) -> None: ...
+    def info(self, message: str, /) -> object: ...
 
-    def warning(self, message: str) -> None: ...
+    def warning(self, message: str, /) -> object: ...
 
 
 class Engine(Protocol):
     """
-    A network ready to run. One thread calls it.
+    A network ready to run, and a context manager that closes it.
 
-    ``problem`` says why a faster engine is not what runs, and is empty where nothing is wrong.
+    One thread at a time calls ``infer``; any thread may read the properties and call ``close``.
     """
 
-    name: str
-    precision: str
-    problem: str
+    @property
+    def name(self) -> str:
+        """What runs the network, such as ``openvino``."""
+
+    @property
+    def precision(self) -> str:
+        """What the network runs in, such as ``bf16``."""
+
+    @property
+    def problem(self) -> str:
+        """Why a faster engine is not what runs; empty where nothing is wrong."""
 
     def infer(
         self, frames: np.ndarray, out: np.ndarray, order: Order, timeout: float | None = None
@@ -40,25 +48,20 @@ class Engine(Protocol):
         :param order: channel order of both.
         :param timeout: seconds after which the caller no longer wants the result.
         :raises DeadlineError: the timeout ran out.
-        :raises EngineError: anything else that leaves the caller without a result.
+        :raises EngineError: anything else that leaves the caller without a result, such as a
+            closed engine.
         """
 
+    def close(self) -> None:
+        """Free what the engine holds, soon; calling it again does nothing."""
 
-def check_frames(frames: np.ndarray, out: np.ndarray) -> None:
-    """
-    Check what ``Engine.infer`` was given.
+    def __enter__(self: Self) -> Self:
+        return self
 
-    :raises EngineError: shapes or dtypes are not those of the protocol.
-    """
-    for name, array in (('frames', frames), ('out', out)):
-        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3:
-            raise EngineError(f'{name} is {array.dtype} {array.shape}, not uint8 [N, H, W, 3]')
-    if frames.shape != out.shape:
-        raise EngineError(f'frames are {frames.shape}, but out is {out.shape}')
-    if min(frames.shape[1:3]) < SMALLEST:
-        raise EngineError(
-            f'frames of {frames.shape[2]}x{frames.shape[1]} are below '
-            f'{SMALLEST}x{SMALLEST}, the smallest that can be de-rained'
-        )
-    if not out.flags.c_contiguous:
-        raise EngineError('out is not C-contiguous, so it cannot be written in place')
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -15,9 +15,10 @@ from torch import nn, Tensor
 
 from derain_ros.errors import ModelError
 from derain_ros.files import write_atomically
-from derain_ros.model.graph import Precision
-from derain_ros.model.half import check_weights, halve
+from derain_ros.model.half import halve
 from derain_ros.model.network import DerainNetwork, Shape
+from derain_ros.model.released import read_model
+from derain_ros.model.weights import check_finite, Precision, write_checksum
 
 OPSET = 18
 LARGEST_WEIGHT = 2**20  # elements
@@ -34,7 +35,7 @@ class FrameGraph(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         images = frames.permute(0, 3, 1, 2).float() / 255
         # clamped before the cast, which would wrap 256 to 0 and turn white black
-        grey = (self.network(images).float() * 255).clamp(0, 255).round()
+        grey: Tensor = (self.network(images).float() * 255).clamp(0, 255).round()
         return grey.to(torch.uint8).permute(0, 2, 3, 1)
 
 
@@ -42,8 +43,9 @@ def load_network(weights: Path) -> DerainNetwork:
     """
     Load trained weights into a network of the shape named in the file.
 
-    :raises ModelError: the file is missing, no safetensors file, or names no shape.
+    :raises ModelError: the file is missing, damaged, no safetensors file, or names no shape.
     """
+    read_model(weights)  # which checks it against the manifest
     try:
         with safe_open(weights, framework='pt') as file:
             shape = Shape.from_json((file.metadata() or {}).get('shape', 'null'))
@@ -70,14 +72,14 @@ def export(network: DerainNetwork, path: Path, precision: Precision = 'fp32') ->
     :raises ModelError: a weight is too large for it, or not finite.
     """
     graph = frame_graph(network)
-    check_weights(graph, str(path), precision)
+    check_finite(graph, str(path), precision)
     if precision == 'fp16':
         halve(graph)
     write_graph(graph, path)
 
 
 def frame_graph(network: DerainNetwork) -> onnx.ModelProto:
-    """Make the float32 ONNX graph of a network, N, H and W free."""
+    """Return the float32 ONNX graph of a network, N, H and W free."""
     # sizes that no stage divides, so that none is taken for a constant
     example = torch.zeros(2, 45, 77, 3, dtype=torch.uint8)
     free = torch.export.Dim.DYNAMIC
@@ -91,6 +93,7 @@ def frame_graph(network: DerainNetwork) -> onnx.ModelProto:
         output_names=['derained'],
         dynamic_shapes=({0: free, 1: free, 2: free},),
     )
+    assert program is not None  # it is with dynamo=False alone
     # the exporter leaves weights that are taken apart to the runtime; TensorRT wants constants
     fold_constants(
         program.model, input_size_limit=LARGEST_WEIGHT, output_size_limit=LARGEST_WEIGHT
@@ -101,7 +104,12 @@ def frame_graph(network: DerainNetwork) -> onnx.ModelProto:
 
 
 def write_graph(graph: onnx.ModelProto, path: Path) -> None:
-    """Check a graph and write it, whole or not at all."""
+    """
+    Check a graph and write it with the checksum of its weights, whole or not at all.
+
+    :raises OSError: the file cannot be written; it is as it was before.
+    """
+    write_checksum(graph)
     onnx.checker.check_model(graph, full_check=True)
     write_atomically(path, graph.SerializeToString())
 

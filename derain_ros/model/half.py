@@ -4,38 +4,20 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
 
-from derain_ros.errors import ModelError
-from derain_ros.model.graph import FIRST_WEIGHT, Precision
+from derain_ros.model.graph import FIRST_WEIGHT
 
 
 def convolutions(graph: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """List the convolutions, from the first to the last."""
+    """Return the convolutions, from the first to the last."""
     return [node for node in graph.graph.node if node.op_type == 'Conv']
 
 
 def is_half(graph: onnx.ModelProto) -> bool:
-    """Tell whether the body of a graph is float16 already."""
+    """Return whether the body of a graph is float16 already."""
     return any(
         tensor.name == FIRST_WEIGHT and tensor.data_type == TensorProto.FLOAT16
         for tensor in graph.graph.initializer
     )
-
-
-def check_weights(graph: onnx.ModelProto, model: str, precision: Precision) -> None:
-    """
-    Refuse what runtimes take without a word, and what turns every image black or grey.
-
-    :raises ModelError: a weight is not finite in the precision.
-    """
-    largest = np.finfo(np.float16 if precision == 'fp16' else np.float32).max
-    for tensor in graph.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if not (np.abs(values) <= largest).all():  # false for NaN too
-            raise ModelError(
-                f"model '{model}': weight '{tensor.name}' holds "
-                f'{values[~(np.abs(values) <= largest)].flat[0]}, which {precision} '
-                'cannot carry; train or export the model anew'
-            )
 
 
 def halve(graph: onnx.ModelProto) -> None:

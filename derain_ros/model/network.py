@@ -37,10 +37,10 @@ class Shape:
     @property
     def multiple(self) -> int:
         """Height and width are padded up to a multiple of this many pixels."""
-        return self.unshuffle * 2 ** (self.scales - 1)
+        return self.unshuffle * (1 << (self.scales - 1))
 
     def to_json(self) -> str:
-        """Give the text that weights carry, so that a file tells what network it is for."""
+        """Return the shape as JSON, for the metadata of weights."""
         return json.dumps(asdict(self))
 
     @classmethod
@@ -92,7 +92,8 @@ class MatchingNetwork(nn.Module):
         self.block = CascadeBlock(channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.block(features)
+        detail: Tensor = self.block(features)
+        return features + detail
 
 
 class MultiScaleUnit(nn.Module):
@@ -111,7 +112,7 @@ class MultiScaleUnit(nn.Module):
         pooled = [features]
         for _ in self.blocks[1:]:
             pooled.append(functional.max_pool2d(pooled[-1], kernel_size=2))
-        total = self.blocks[-1](pooled[-1])
+        total: Tensor = self.blocks[-1](pooled[-1])
         for block, finer in zip(reversed(self.blocks[:-1]), reversed(pooled[:-1])):
             # nearest is inferred: the paper only says "upsample"
             total = block(finer) + functional.interpolate(total, scale_factor=2.0, mode='nearest')
@@ -128,7 +129,7 @@ class Fusion(nn.Conv2d):
     def __init__(self, channels: int, maps: int) -> None:
         super().__init__(channels * maps, channels, kernel_size=1)
 
-    def forward(self, maps: list[Tensor]) -> Tensor:
+    def forward(self, maps: list[Tensor]) -> Tensor:  # type: ignore[override]  # of many maps
         channels = self.out_channels
         total = functional.conv2d(maps[0], self.weight[:, :channels], self.bias)
         for index, features in enumerate(maps[1:], start=1):
@@ -137,7 +138,7 @@ class Fusion(nn.Conv2d):
         return total
 
 
-class DerainingNetwork(nn.Module):
+class MultiScaleNetwork(nn.Module):
     """
     Stage 3: multi-scale units in a row, densely connected.
 
@@ -183,13 +184,14 @@ class DerainNetwork(nn.Module):
         image_channels = 3 * shape.unshuffle**2
         self.feature_transform = FeatureTransform(image_channels, shape.channels)
         self.matching = MatchingNetwork(shape.channels)
-        self.deraining = DerainingNetwork(shape)
+        self.deraining = MultiScaleNetwork(shape)
         self.image_conversion = ImageConversion(shape.channels, image_channels)
 
     def matched_features(self, image: Tensor) -> Tensor:
         """Stages 1 and 2: image [N, 3, H, W] to F [N, C, H'/u, W'/u]; all real rain passes."""
         folded = functional.pixel_unshuffle(self._padded(image), self.shape.unshuffle)
-        return self.matching(self.feature_transform(folded))
+        features: Tensor = self.matching(self.feature_transform(folded))
+        return features
 
     def converted(self, features: Tensor) -> Tensor:
         """Stages 3 and 4: F [N, C, H'/u, W'/u] to rain, or image, [N, 3, H', W']."""

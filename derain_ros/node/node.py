@@ -173,7 +173,7 @@ class DerainNode(LifecycleNode):
     def _close_engine(self) -> None:
         # an engine that hangs cannot be closed; it is left to itself
         is_free = self._scheduler is None or self._scheduler.is_stopped
-        if self._engine is not None and is_free:
+        if self._engine is not None and self._engine is not self._given_engine and is_free:
             self._engine.close()
         self._engine = self._scheduler = None
 

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from derain_ros.engine.base import Engine
-from derain_ros.engine.failover import AutoEngine, MISSES
+from derain_ros.engine.failover import AutoEngine, MOST_MISSES
 from derain_ros.engine.tensorrt.graph import Size
 from derain_ros.errors import DeadlineError, EngineError
 
 
-class Painter:
+class Painter(Engine):
     """An engine that fills frames with one grey, or raises what it is told to."""
 
-    problem = ''
+    name, precision, problem = '', 'u8', ''
 
     def __init__(self, name: str, grey: int) -> None:
-        self.name, self.precision, self.grey = name, 'u8', grey
+        self.name, self.grey = name, grey
         self.error: EngineError | None = None
         self.closed = Event()
 
@@ -52,14 +52,18 @@ class Car:
         self.asked: list[tuple[Size, str]] = []
         self.builds: SimpleQueue[Engine | Exception] = SimpleQueue()
         self.cpu = Painter('openvino', 1)
-        self.engine = AutoEngine(self.cpu, self.obtain, self.log, clock=lambda: self.now)
+        self.engine = AutoEngine(self.cpu, self, self.log, clock=lambda: self.now)
 
-    def obtain(self, size: Size, order: str) -> Engine:
+    def build(self, size: Size, order: str) -> Engine:
         self.asked.append((size, order))
         result = self.builds.get()
         if isinstance(result, Exception):
             raise result
         return result
+
+    def close(self) -> None:
+        """End the build under way."""
+        self.builds.put(EngineError('the engine is closed'))
 
     def drive(self, shape: tuple[int, int] = (48, 64), order: str = 'bgr') -> int:
         """Run one frame and give the grey it came out in."""
@@ -85,7 +89,7 @@ class Car:
     def miss_deadlines(self, tensorrt: Painter) -> None:
         """Let TensorRT be late until it is given up."""
         tensorrt.error = DeadlineError('the GPU gave no result in time')
-        for _ in range(MISSES):
+        for _ in range(MOST_MISSES):
             with pytest.raises(DeadlineError):
                 self.drive()
 

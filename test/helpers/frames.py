@@ -15,6 +15,22 @@ def reference(network: DerainNetwork, frames: np.ndarray) -> np.ndarray:
     return (output * 255).clamp(0, 255).round().byte().permute(0, 2, 3, 1).numpy()
 
 
+class TorchEngine(Engine):
+    """Float32 PyTorch as an engine; frames are RGB."""
+
+    name, precision, problem = 'torch', 'f32', ''
+
+    def __init__(self, network: DerainNetwork) -> None:
+        self._network = network
+
+    def infer(self, frames, out, order, timeout=None) -> None:
+        assert order == 'rgb'
+        out[:] = reference(self._network, frames)
+
+    def close(self) -> None:
+        pass
+
+
 def run(engine: Engine, frames: np.ndarray, order: str = 'rgb') -> np.ndarray:
     out = np.zeros_like(frames)
     engine.infer(frames, out, order)

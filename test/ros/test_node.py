@@ -186,10 +186,13 @@ from derain_ros.errors import EngineError
 from derain_ros.engine.failover import AutoEngine
 from derain_ros.node.__main__ import main
 
-def obtain(size, order):
-    raise EngineError('the GPU has fallen off the bus')
+class Broken:
+    def build(self, size, order):
+        raise EngineError('the GPU has fallen off the bus')
+    def close(self):
+        pass
 
-main(AutoEngine(create_engine('openvino', 'fast'), obtain, logging.getLogger()))
+main(AutoEngine(create_engine('openvino', 'fast'), Broken(), logging.getLogger()))
 """
 
 

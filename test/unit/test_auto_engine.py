@@ -5,17 +5,12 @@ import re
 import time
 import weakref
 
-from helpers.car import Car, Painter
+from helpers.car import Painter
 import pytest
 
-from derain_ros.engine.failover import KEPT
+from derain_ros.engine.failover import MOST_ENGINES
 from derain_ros.engine.tensorrt.graph import Size
 from derain_ros.errors import EngineError
-
-
-@pytest.fixture
-def car() -> Car:
-    return Car()
 
 
 def test_the_cpu_runs_until_the_engine_is_there_and_then_tensorrt(car):
@@ -103,13 +98,13 @@ def test_the_problem_of_a_size_that_no_camera_sends_any_more_is_forgotten(car):
     assert car.engine.problem == ''
 
 
-@pytest.mark.parametrize('others', [KEPT - 1, KEPT])
+@pytest.mark.parametrize('others', [MOST_ENGINES - 1, MOST_ENGINES])
 def test_the_engine_used_least_lately_makes_room(car, others):
     first = car.change_over()
     for number in range(others):
         car.builds.put(Painter('tensorrt', 3))
         car.drive((48, 80 + number))
-    if others < KEPT:
+    if others < MOST_ENGINES:
         assert car.drive() == 2
     else:
         assert first.closed.wait(10)
@@ -117,16 +112,43 @@ def test_the_engine_used_least_lately_makes_room(car, others):
 
 def test_an_engine_in_use_outlives_newer_ones(car):
     car.change_over()
-    for number in range(KEPT + 1):
+    for number in range(MOST_ENGINES + 1):
         car.builds.put(Painter('tensorrt', 3))
         car.drive((48, 80 + number))
         assert car.drive() == 2
 
 
-def test_what_holds_a_gpu_is_closed_when_nobody_needs_it_any_more(car):
+def test_closing_frees_every_engine_and_ends_the_build_under_way(car):
     tensorrt = car.change_over()
-    car.engine = None
+    car.drive((64, 48))  # whose build does not end by itself
+    with car.engine:
+        pass
+    assert car.cpu.closed.is_set()
     assert tensorrt.closed.wait(10)
+    with pytest.raises(EngineError, match='the engine is closed'):
+        car.drive()
+    car.engine.close()  # again does nothing
+
+
+def test_an_engine_that_is_loaded_after_the_end_is_closed_too(car, monkeypatch):
+    monkeypatch.setattr(car, 'close', lambda: None)  # a build that cannot be ended
+    car.drive()
+    late = Painter('tensorrt', 2)
+    car.engine.close()
+    car.builds.put(late)
+    assert late.closed.wait(10)
+
+
+def test_an_engine_for_a_size_that_made_room_is_closed(car):
+    car.drive()
+    for number in range(MOST_ENGINES):
+        car.drive((48, 80 + number))
+    unwanted = Painter('tensorrt', 2)
+    car.builds.put(unwanted)
+    end = time.monotonic() + 10
+    while not unwanted.closed.is_set():
+        car.drive((48, 80))
+        assert time.monotonic() < end
 
 
 def test_if_the_cpu_fails_too_the_caller_knows(car):

@@ -2,12 +2,9 @@
 
 from helpers.car import Painter
 import pytest
-import test_auto_engine as whole
 
-from derain_ros.engine.failover import MISSES
+from derain_ros.engine.failover import MOST_MISSES, SLOW_BUILD_S
 from derain_ros.errors import DeadlineError, EngineError
-
-car = whole.car
 
 
 def test_a_missed_deadline_is_passed_on_and_many_in_a_row_end_tensorrt(car):
@@ -47,22 +44,55 @@ def test_one_late_frame_is_forgiven_where_only_the_build_had_failed(car):
     assert car.drive() == 2
 
 
-def test_a_gpu_that_hangs_for_ever_holds_up_nobody(car):
-    class Hung(Painter):
-        def close(self) -> None:
-            self.closed.wait()
+class Hung(Painter):
+    """An engine on a GPU that hangs: closing it does not return until the test lets it."""
 
-    tensorrt = Hung('tensorrt', 2)
-    car.builds.put(tensorrt)
+    def close(self) -> None:
+        self.closed.wait()
+
+
+@pytest.fixture
+def hung(car):
+    engine = Hung('tensorrt', 2)
+    car.builds.put(engine)
     car.drive_until(2)
-    car.miss_deadlines(tensorrt)
+    car.miss_deadlines(engine)
+    yield engine
+    engine.closed.set()
+
+
+def test_a_gpu_that_hangs_for_ever_holds_up_no_frame(car, hung):
     assert [car.drive() for _ in range(3)] == [1, 1, 1]
-    tensorrt.closed.set()
+
+
+def test_an_engine_that_cannot_be_closed_does_not_stop_the_building_of_others(car, hung):
+    car.builds.put(Painter('tensorrt', 3))
+    car.drive_until(3, (64, 48))  # of another camera
+    assert 'TensorRT again in 10 s' in car.engine.problem
+    car.builds.put(Painter('tensorrt', 4))
+    car.now += 11
+    car.drive_until(4)  # as the problem promised
+    assert car.engine.problem == ''
+
+
+def test_closing_does_not_wait_for_a_gpu_that_hangs(car, hung):
+    car.engine.close()
+    assert car.cpu.closed.is_set()
+
+
+def test_a_build_that_does_not_end_is_a_problem_in_the_end(car):
+    car.drive()
+    car.now += SLOW_BUILD_S
+    car.drive()
+    assert car.engine.problem == ''
+    car.now += 1
+    car.drive()
+    assert car.engine.problem == 'on openvino: a TensorRT engine has been under way for 901 s'
 
 
 def test_a_late_frame_now_and_then_changes_nothing(car):
     tensorrt = car.change_over()
-    for _ in range(2 * MISSES):
+    for _ in range(2 * MOST_MISSES):
         tensorrt.error = DeadlineError('late')
         with pytest.raises(DeadlineError):
             car.drive()

@@ -15,7 +15,8 @@ import pytest
 
 from derain_ros.engine.tensorrt.api import load_tensorrt
 from derain_ros.engine.tensorrt.build import build_engine
-from derain_ros.engine.tensorrt.cache import CacheError, EngineCache, Entry, Facts, Key
+from derain_ros.engine.tensorrt.cache import EngineCache
+from derain_ros.engine.tensorrt.entry import CacheError, Entry, Facts, Key
 from derain_ros.engine.tensorrt.graph import Size
 from derain_ros.errors import EngineError
 from derain_ros.model.graph import load_graph

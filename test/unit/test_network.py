@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional
 
 from derain_ros.model.network import (
-    DerainingNetwork,
     DerainNetwork,
     MatchingNetwork,
+    MultiScaleNetwork,
     MultiScaleUnit,
     Shape,
     SHAPES,
@@ -77,7 +77,7 @@ def test_matching_has_a_skip_connection():
 
 
 def test_every_unit_feeds_every_later_fusion():
-    network = DerainingNetwork(replace(TINY, units=3))
+    network = MultiScaleNetwork(replace(TINY, units=3))
     assert [fusion.in_channels for fusion in network.fusions] == [8, 12, 16]
     # with every fusion but the last shut, only a dense connection carries the input through
     for fusion in network.fusions[:-1]:

@@ -14,7 +14,9 @@ import pytest
 from derain_ros.engine.tensorrt.graph import Size, tensorrt_graph
 from derain_ros.errors import ModelError
 from derain_ros.model.export import load_network
-from derain_ros.model.graph import load_graph, MODELS, Order
+from derain_ros.model.graph import load_graph
+from derain_ros.model.released import MODELS
+from derain_ros.order import Order
 from training.data.pairs import read_pairs
 
 MODELS_BUILT = ['fast', 'fast-fp16', 'fast-light', 'fast-heavy', 'reference-light']

@@ -2,11 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable
-import ctypes
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 import re
 from types import ModuleType
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 from derain_ros.engine.tensorrt.graph import CONVOLUTION
 from derain_ros.errors import EngineError
 
-OLDEST = 10
+OLDEST_MAJOR = 10
 # as the engine inspectors of TensorRT 10, 11 and RTX spell them
 DATA_TYPES = {
     'Half': 'fp16',
@@ -43,7 +41,7 @@ class TensorRt:
     @property
     def version(self) -> str:
         """The version of the flavour, such as ``10.13.3.9``."""
-        return self.module.__version__
+        return str(self.module.__version__)
 
     @property
     def times_kernels(self) -> bool:
@@ -70,15 +68,17 @@ def load_tensorrt() -> TensorRt:
     ):
         try:
             if name == 'tensorrt_rtx_bindings':
-                _load_rtx_libraries()
+                # loads the libraries that the bindings link to
+                with suppress(ModuleNotFoundError):
+                    import_module('tensorrt_rtx_libs')
             found = TensorRt(import_module(name), flavour)
         except (ImportError, OSError) as error:
             if getattr(error, 'name', None) != name:  # it is there, but something of it is not
                 reasons.append(f'{name}: {error}')
             continue
-        if flavour == 'tensorrt' and int(found.version.split('.')[0]) < OLDEST:
+        if flavour == 'tensorrt' and int(found.version.split('.')[0]) < OLDEST_MAJOR:
             raise EngineError(
-                f'TensorRT {found.version} is too old: {OLDEST}.0 is the first '
+                f'TensorRT {found.version} is too old: {OLDEST_MAJOR}.0 is the first '
                 'that takes precision from the graph'
             )
         return found
@@ -86,25 +86,15 @@ def load_tensorrt() -> TensorRt:
     raise EngineError(f'TensorRT {state}; docs/tensorrt.md says which one this GPU takes')
 
 
-def _load_rtx_libraries() -> None:
-    """Load the libraries that the bindings link to from the wheel that carries them."""
-    wheel = find_spec('onnxruntime_ep_nv_tensorrt_rtx')
-    if wheel is None:
-        return
-    for library in ('libcudart', 'libtensorrt_rtx', 'libtensorrt_onnxparser_rtx'):
-        for path in Path(wheel.origin).parent.glob(f'{library}.so*'):
-            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-
-
 def create_log(tensorrt: TensorRt) -> Any:
     """
     Create a logger for TensorRT that keeps what matters.
 
-    :return: an ILogger with ``problems``, its warnings and errors in order, and ``layers``, the
+    :returns: an ILogger with ``problems``, its warnings and errors in order, and ``layers``, the
         layers of the last engine built with detailed profiling verbosity.
     """
 
-    class Log(tensorrt.module.ILogger):
+    class Log(tensorrt.module.ILogger):  # type: ignore[name-defined]  # known when it runs
         def __init__(self) -> None:
             super().__init__()
             self.problems: list[str] = []
@@ -123,7 +113,7 @@ def create_on_cuda(kind: Callable[[Any], Any], log: Any) -> Any:
     """
     Create a Builder or a Runtime.
 
-    :param log: what ``create_log`` gave.
+    :param log: what ``create_log`` returned.
     :raises EngineError: TensorRT cannot use CUDA; the message is TensorRT's own.
     """
     try:
@@ -139,7 +129,7 @@ def convolution_precisions(layers: str) -> Counter[str]:
     Count the precisions that the convolutions of an engine really run in.
 
     :param layers: one layer per line, as the engine inspector and the builder's log list them.
-    :return: such as ``Counter({'fp16': 58})``; empty where TensorRT does not tell.
+    :returns: such as ``Counter({'fp16': 58})``; empty where TensorRT does not tell.
     """
     precisions: dict[str, str] = {}
     for line in layers.splitlines():
@@ -152,7 +142,7 @@ def convolution_precisions(layers: str) -> Counter[str]:
 
 
 def describe(precisions: dict[str, int]) -> str:
-    """Name the precision in one word, or each with its share where there are several."""
+    """Return the precision in one word, or each with its share where there are several."""
     if len(precisions) == 1:
         return next(iter(precisions))
     return ', '.join(f'{name} ({count})' for name, count in precisions.items()) or 'unknown'

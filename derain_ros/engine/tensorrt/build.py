@@ -1,16 +1,9 @@
-"""
-Build the TensorRT engine of a model ahead of time, on the machine that will run it.
+"""Building TensorRT engines: a model to the serialised engine in the cache."""
 
-    python3 -m derain_ros.build_engine fast --size 1280x720
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 import hashlib
 import logging
-from pathlib import Path
-from tempfile import TemporaryDirectory
 import time
 from typing import Any
 
@@ -21,15 +14,22 @@ from derain_ros.engine.tensorrt.api import (
     load_tensorrt,
     TensorRt,
 )
-from derain_ros.engine.tensorrt.cache import EngineCache, Entry, Facts, Key
+from derain_ros.engine.tensorrt.cache import EngineCache
 from derain_ros.engine.tensorrt.cuda import first_gpu, Gpu
+from derain_ros.engine.tensorrt.entry import Entry, Facts, Key
 from derain_ros.engine.tensorrt.graph import Size, tensorrt_graph
-from derain_ros.errors import EngineError, ModelError
-from derain_ros.model.graph import Order, Precision
+from derain_ros.errors import EngineError
+from derain_ros.model.released import onnx_file
+from derain_ros.model.weights import Precision
+from derain_ros.order import Order
 
 # what TensorRT for RTX builds for where there is no GPU: all that it takes by default
 ANY_GPU = Gpu('any', 'any')
-FLAGS = 'STRONGLY_TYPED, no TF32, profiling DETAILED'
+# part of the key by which an engine is found, so say here what ``_configure`` sets
+FLAGS = {
+    'tensorrt': 'STRONGLY_TYPED, no TF32, profiling DETAILED',
+    'tensorrt_rtx': 'STRONGLY_TYPED, no TF32, profiling DETAILED, REQUIRE_USER_ALLOCATION',
+}
 
 
 def build_engine(
@@ -43,7 +43,7 @@ def build_engine(
     progress: Callable[[str, float], None] = lambda phase, done: None,
 ) -> Entry:
     """
-    Give the engine of a model for one batch and frame size, from the cache or built now.
+    Return the engine of a model for one batch and frame size, from the cache or built now.
 
     :param model: released name, path of an ONNX file, or of weights (safetensors; needs torch).
     :param rebuild: build even where the cache has it.
@@ -53,7 +53,7 @@ def build_engine(
     """
     tensorrt = load_tensorrt()
     gpu = target_gpu(tensorrt)
-    with _exported(model) as path:
+    with onnx_file(model) as path:
         graph = tensorrt_graph(path, size, order, precision).SerializeToString(deterministic=True)
     key = Key(
         graph=hashlib.sha256(graph).hexdigest(),
@@ -64,7 +64,7 @@ def build_engine(
         precision=precision,
         order=order,
         **size._asdict(),
-        flags=FLAGS,
+        flags=FLAGS[tensorrt.flavour],
     )
     cache = cache or EngineCache()
     return cache.get(
@@ -73,34 +73,17 @@ def build_engine(
 
 
 def target_gpu(tensorrt: TensorRt) -> Gpu:
+    """
+    Return the GPU to build for: the first one here, or any where TensorRT needs none to build.
+
+    :raises EngineError: there is no GPU, and this TensorRT needs one to build.
+    """
     try:
         return first_gpu()
     except EngineError:
         if tensorrt.times_kernels:
             raise
         return ANY_GPU
-
-
-@contextmanager
-def _exported(model: str) -> Iterator[str]:
-    """Give the model as something that ``load_graph`` takes; weights become a passing ONNX."""
-    if not model.endswith('.safetensors'):
-        yield model
-        return
-    try:
-        from derain_ros.model.export import export, load_network
-    except ImportError as error:
-        raise ModelError(
-            f'{model}: weights need torch ({error}); pip install -r '
-            'requirements/training.txt, or give the ONNX file'
-        ) from error
-    with TemporaryDirectory() as folder:
-        path = str(Path(folder) / 'model.onnx')
-        try:
-            export(load_network(Path(model)), Path(path))
-            yield path
-        except ModelError as error:
-            raise ModelError(str(error).replace(path, model)) from error
 
 
 def _build(
@@ -122,9 +105,7 @@ def _build(
             f"model '{model}': TensorRT {tensorrt.version} cannot parse "
             f"'{error.node_name()}' ({error.node_operator()}): {error.desc()}"
         )
-    config = builder.create_builder_config()
-    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    config.clear_flag(trt.BuilderFlag.TF32)
+    config = _configure(tensorrt, builder)
     config.progress_monitor = monitor = _create_monitor(tensorrt, progress)
     timings_name = f'{tensorrt.flavour}-{tensorrt.version}-{gpu.name}'.replace(' ', '_')
     if tensorrt.times_kernels:
@@ -146,6 +127,16 @@ def _build(
     )
 
 
+def _configure(tensorrt: TensorRt, builder: Any) -> Any:
+    trt, config = tensorrt.module, builder.create_builder_config()
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    config.clear_flag(trt.BuilderFlag.TF32)
+    if tensorrt.flavour == 'tensorrt_rtx':
+        # else it may allocate while a frame is recorded as a CUDA graph, which CUDA forbids
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
+    return config
+
+
 def _run(build: Callable[[], Any], monitor: Any) -> Any:
     """Build on a thread of its own, because Ctrl-C must not raise within TensorRT."""
     with ThreadPoolExecutor(max_workers=1) as thread:
@@ -157,7 +148,7 @@ def _run(build: Callable[[], Any], monitor: Any) -> Any:
 
 
 def _create_monitor(tensorrt: TensorRt, progress: Callable[[str, float], None]) -> Any:
-    class Monitor(tensorrt.module.IProgressMonitor):
+    class Monitor(tensorrt.module.IProgressMonitor):  # type: ignore[name-defined]  # as Log is
         def __init__(self) -> None:
             super().__init__()
             self.cancelled = False
@@ -176,7 +167,7 @@ def _create_monitor(tensorrt: TensorRt, progress: Callable[[str, float], None]) 
             progress(phase, self._share(None) if parent else 1.0)
 
         def _share(self, parent: str | None) -> float:
-            """Give how much of the phases below a parent is done, 0 to 1."""
+            """Return how much of the phases below a parent is done, 0 to 1."""
             return max(
                 (
                     min(1.0, (phase['done'] + self._share(name)) / phase['steps'])

@@ -20,9 +20,9 @@ class Gpu:
     compute_capability: str
 
 
-def checked(result: tuple) -> Any:
+def checked(result: tuple[Any, ...]) -> Any:
     """
-    Give what a call of cuda-bindings returned beside its error code.
+    Return what a call of cuda-bindings returned beside its error code.
 
     :raises EngineError: the call failed; the message is the driver's own.
     """

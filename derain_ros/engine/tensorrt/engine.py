@@ -1,16 +1,17 @@
 """TensorRT: the engine of machines with an NVIDIA GPU."""
 
 from contextlib import ExitStack
-import ctypes
 import logging
 import math
+import threading
 import time
-import weakref
+from typing import Any
 
 from cuda.bindings import runtime as cuda
 import numpy as np
 
-from derain_ros.engine.base import check_frames
+from derain_ros.engine.base import Engine
+from derain_ros.engine.checks import check_frames
 from derain_ros.engine.tensorrt.api import (
     convolution_precisions,
     create_log,
@@ -18,13 +19,16 @@ from derain_ros.engine.tensorrt.api import (
     describe,
     load_tensorrt,
 )
-from derain_ros.engine.tensorrt.cache import Entry
+from derain_ros.engine.tensorrt.buffers import FrameBuffers
 from derain_ros.engine.tensorrt.cuda import checked, first_gpu
+from derain_ros.engine.tensorrt.entry import Entry
 from derain_ros.errors import DeadlineError, EngineError
-from derain_ros.model.graph import Order
+from derain_ros.order import Order
 
-POLL_PERIOD = 0.0002
-PATIENT_PERIOD = 0.01
+POLL_PERIOD_S = 0.0002
+PATIENT_PERIOD_S = 0.01
+# a GPU that needs longer for a frame hangs
+WARM_UP_TIMEOUT_S = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +37,7 @@ class PlanError(EngineError):
     """TensorRT does not take this serialised engine; one that is built anew may do."""
 
 
-class TensorRtEngine:
+class TensorRtEngine(Engine):
     """
     Runs one built engine: one batch size, frame size and channel order.
 
@@ -43,6 +47,7 @@ class TensorRtEngine:
     """
 
     name = 'tensorrt'
+    precision = ''
     problem = ''
 
     def __init__(self, entry: Entry, *, cuda_graph: bool = True) -> None:
@@ -53,29 +58,39 @@ class TensorRtEngine:
         :param cuda_graph: launch each frame's work as one recorded graph where CUDA can record
             it; else, step by step.
         :raises PlanError: TensorRT does not take this engine.
-        :raises EngineError: there is no GPU or no TensorRT, or too little memory.
+        :raises EngineError: there is no GPU or no TensorRT, too little memory, or the GPU hangs.
         """
         first_gpu()
         self._shape = (entry.key.batch, entry.key.height, entry.key.width, 3)
         self._order = entry.key.order
-        self._bytes = int(np.prod(self._shape))
-        self._graph = None
-        with ExitStack() as resources:
-            # first, because it makes the CUDA context; TensorRT would, and stop all Python for it
-            self._allocate(resources)
+        self._lock, self._closed = threading.Lock(), False
+        self._resources = ExitStack()
+        self._graph: Any = None
+        self._runtime: Any = None
+        self._context: Any = None
+        # first, because it makes the CUDA context; TensorRT would, and stop all Python for it
+        self._stream = checked(cuda.cudaStreamCreateWithFlags(cuda.cudaStreamNonBlocking))
+        self._resources.callback(cuda.cudaStreamDestroy, self._stream)
+        try:
+            self._buffers = FrameBuffers(self._shape, self._resources)
             self._load(entry)
-            self._bind()
             self._warm_up()
             if cuda_graph:
-                self._record(resources)
-            resources.callback(_drain, self._stream)
-            self._finalizer = weakref.finalize(self, resources.pop_all().close)
-            # the end of the process frees all, and waits for no GPU
-            self._finalizer.atexit = False
+                self._record()
+        except BaseException:
+            # on a GPU that hangs this never returns
+            threading.Thread(target=self._free, daemon=True).start()
+            raise
 
     def close(self) -> None:
-        """Wait for the frame in work, and give back what the engine holds on the GPU."""
-        self._finalizer()
+        """Wait for the frame in work, for ever on a GPU that hangs, and free all on the GPU."""
+        with self._lock:
+            self._closed = True
+            self._free()
+
+    def _free(self) -> None:
+        _drain(self._stream)
+        self._resources.close()
         self._context = self._runtime = None  # which hold the feature maps and the weights
 
     @property
@@ -97,11 +112,14 @@ class TensorRtEngine:
             raise EngineError(
                 f'the engine takes {self._order} {self._shape}, not {order} {frames.shape}'
             )
-        self._wait(end)  # for a frame before that missed its deadline and is still in work
-        np.copyto(self._host_input, frames)
-        self._launch()
-        self._wait(end)
-        np.copyto(out, self._host_output)
+        with self._lock:
+            if self._closed:
+                raise EngineError('the engine is closed')
+            self._wait(end)  # for a frame before that missed its deadline and is still in work
+            np.copyto(self._buffers.host_input, frames)
+            self._launch()
+            self._wait(end)
+            np.copyto(out, self._buffers.host_output)
 
     def _load(self, entry: Entry) -> None:
         tensorrt = load_tensorrt()
@@ -117,46 +135,22 @@ class TensorRtEngine:
             trt.LayerInformationFormat.ONELINE
         )
         self.precision = describe(convolution_precisions(layers))
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        self._input, self._output = sorted(
-            names, key=lambda name: engine.get_tensor_mode(name) != trt.TensorIOMode.INPUT
-        )
+        for index in range(engine.num_io_tensors):
+            name = engine.get_tensor_name(index)
+            is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+            buffers = self._buffers
+            address = buffers.device_input if is_input else buffers.device_output
+            if not self._context.set_tensor_address(name, address):
+                raise EngineError(self._refusal(f"the buffer of '{name}' was not taken"))
         for problem in self._log.problems:
             log.warning('TensorRT: %s', problem)
         self._log.problems.clear()
 
-    def _allocate(self, resources: ExitStack) -> None:
-        self._stream = checked(cuda.cudaStreamCreateWithFlags(cuda.cudaStreamNonBlocking))
-        resources.callback(cuda.cudaStreamDestroy, self._stream)
-        self._device_input, self._device_output = (
-            self._device_buffer(resources) for _ in range(2)
-        )
-        self._host_input, self._host_output = (self._pinned_frames(resources) for _ in range(2))
-
-    def _device_buffer(self, resources: ExitStack) -> int:
-        address = checked(cuda.cudaMalloc(self._bytes))
-        resources.callback(cuda.cudaFree, address)
-        return address
-
-    def _pinned_frames(self, resources: ExitStack) -> np.ndarray:
-        address = checked(cuda.cudaHostAlloc(self._bytes, cuda.cudaHostAllocDefault))
-        resources.callback(cuda.cudaFreeHost, address)
-        memory = (ctypes.c_uint8 * self._bytes).from_address(int(address))
-        return np.frombuffer(memory, np.uint8).reshape(self._shape)
-
-    def _bind(self) -> None:
-        for name, address in (
-            (self._input, self._device_input),
-            (self._output, self._device_output),
-        ):
-            if not self._context.set_tensor_address(name, int(address)):
-                raise EngineError(self._refusal(f"the buffer of '{name}' was not taken"))
-
     def _warm_up(self) -> None:
         self._launch()
-        self._wait(math.inf)
+        self._wait(time.monotonic() + WARM_UP_TIMEOUT_S)
 
-    def _record(self, resources: ExitStack) -> None:
+    def _record(self) -> None:
         """Record the steps of a frame as a CUDA graph; where that cannot be, keep to the steps."""
         try:
             checked(
@@ -169,9 +163,9 @@ class TensorRtEngine:
             finally:
                 # always, because a stream left capturing can do nothing else
                 steps = checked(cuda.cudaStreamEndCapture(self._stream))
-            resources.callback(cuda.cudaGraphDestroy, steps)
+            self._resources.callback(cuda.cudaGraphDestroy, steps)
             self._graph = checked(cuda.cudaGraphInstantiate(steps, 0))
-            resources.callback(cuda.cudaGraphExecDestroy, self._graph)
+            self._resources.callback(cuda.cudaGraphExecDestroy, self._graph)
             self._warm_up()
         except EngineError as error:
             self._graph = None
@@ -186,26 +180,10 @@ class TensorRtEngine:
             checked(cuda.cudaGraphLaunch(self._graph, self._stream))
 
     def _enqueue(self) -> None:
-        checked(
-            cuda.cudaMemcpyAsync(
-                self._device_input,
-                self._host_input.ctypes.data,
-                self._bytes,
-                cuda.cudaMemcpyKind.cudaMemcpyHostToDevice,
-                self._stream,
-            )
-        )
+        self._buffers.copy_in(self._stream)
         if not self._context.execute_async_v3(int(self._stream)):
             raise EngineError(self._refusal('the frame was not taken'))
-        checked(
-            cuda.cudaMemcpyAsync(
-                self._host_output.ctypes.data,
-                self._device_output,
-                self._bytes,
-                cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost,
-                self._stream,
-            )
-        )
+        self._buffers.copy_out(self._stream)
 
     def _wait(self, end: float) -> None:
         """
@@ -219,7 +197,7 @@ class TensorRtEngine:
                     f'{self._shape[2]}x{self._shape[1]}: the GPU gave no result in time; raise '
                     'the deadline, or give smaller images'
                 )
-            time.sleep(POLL_PERIOD)
+            time.sleep(POLL_PERIOD_S)
         checked(status)
 
     def _refusal(self, what: str) -> str:
@@ -229,11 +207,11 @@ class TensorRtEngine:
         return f'TensorRT: {what}: {reason}'
 
 
-def _is_busy(status: tuple) -> bool:
-    return status[0] == cuda.cudaError_t.cudaErrorNotReady
+def _is_busy(status: tuple[Any, ...]) -> bool:
+    return bool(status[0] == cuda.cudaError_t.cudaErrorNotReady)
 
 
 def _drain(stream: cuda.cudaStream_t) -> None:
     """Wait for a GPU that may hang for ever; cudaStreamSynchronize would keep a core busy."""
     while _is_busy(cuda.cudaStreamQuery(stream)):
-        time.sleep(PATIENT_PERIOD)
+        time.sleep(PATIENT_PERIOD_S)

@@ -7,10 +7,12 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from derain_ros.engine.base import SMALLEST
+from derain_ros.engine.checks import SMALLEST_PX
 from derain_ros.errors import ModelError
-from derain_ros.model.graph import load_graph, Order, Precision
-from derain_ros.model.half import check_weights, convolutions, halve, is_half
+from derain_ros.model.graph import load_graph
+from derain_ros.model.half import convolutions, halve, is_half
+from derain_ros.model.weights import check_finite, Precision
+from derain_ros.order import Order
 
 CONVOLUTION = 'convolution_'
 
@@ -25,7 +27,7 @@ class Size(NamedTuple):
 
 def tensorrt_graph(model: str, size: Size, order: Order, precision: Precision) -> onnx.ModelProto:
     """
-    Make the graph for TensorRT out of a released one.
+    Return the graph for TensorRT, made of a released one.
 
     Frames are uint8 [batch, height, width, 3] in and out. Everything from the first to the last
     convolution runs in the precision; what precedes and follows, the subtraction, the clamp and
@@ -34,10 +36,10 @@ def tensorrt_graph(model: str, size: Size, order: Order, precision: Precision) -
     :raises ModelError: there is no such model, its weights are not finite in the precision or
         float16 already where fp32 is asked for, or it does not take frames of the size.
     """
-    if size.batch < 1 or min(size.height, size.width) < SMALLEST:
+    if size.batch < 1 or min(size.height, size.width) < SMALLEST_PX:
         raise ModelError(
             f'a batch of {size.batch} frames of {size.width}x{size.height} cannot be '
-            f'de-rained; at least one, and {SMALLEST}x{SMALLEST} pixels'
+            f'de-rained; at least one, and {SMALLEST_PX}x{SMALLEST_PX} pixels'
         )
     graph = load_graph(model, order)
     if precision == 'fp32' and is_half(graph):
@@ -45,7 +47,7 @@ def tensorrt_graph(model: str, size: Size, order: Order, precision: Precision) -
             f"model '{model}': is float16, which cannot become fp32 again; take the "
             'float32 graph of the same weights'
         )
-    check_weights(graph, model, precision)
+    check_finite(graph, model, precision)
     if precision == 'fp16':
         halve(graph)
     _cast_at_the_ends(graph)

@@ -1,0 +1,5 @@
+"""The channel order of a frame."""
+
+from typing import Literal
+
+Order = Literal['bgr', 'rgb']
