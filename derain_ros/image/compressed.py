@@ -59,8 +59,8 @@ def read(message: CompressedImage) -> Frame:
         raise ImageError(f'compressed picture cannot be decoded ({error})') from error
     if samples is None or samples.size == 0:
         raise ImageError(
-            f'compressed picture of format {message.format[:60]!r} cannot be decoded: its data are '
-            'damaged; look at the camera driver or the recording'
+            f'compressed picture of format {message.format[:60]!r} cannot be decoded: its data '
+            'are damaged; look at the camera driver or the recording'
         )
     if samples.dtype == np.uint16:
         samples = (samples // 257).astype(np.uint8)

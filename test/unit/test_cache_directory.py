@@ -32,7 +32,7 @@ def test_without_a_home_the_way_out_is_named(monkeypatch):
         raise KeyError(user)
 
     monkeypatch.setattr('pwd.getpwuid', nobody)  # as in a container with a user of its own
-    with pytest.raises(DataError, match='no home directory.*set XDG_CACHE_HOME'):
+    with pytest.raises(DataError, match=r'no home directory.*set XDG_CACHE_HOME'):
         cache.cache_directory()
 
 
