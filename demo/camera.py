@@ -8,7 +8,6 @@ import threading
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
-from handshake import CONNECTING, counts, FATES, Handshake
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
@@ -17,6 +16,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
 from sensor_msgs.msg import Image
 from sources import Shot
+
+from derain_ros.node.handshake import CONNECTING, counts, FATES, Handshake
 
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
 

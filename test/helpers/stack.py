@@ -6,7 +6,6 @@ from collections.abc import Callable
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from handshake import CONNECTING, counts, Handshake, is_complete
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
@@ -14,6 +13,8 @@ import rclpy
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import Image
+
+from derain_ros.node.handshake import CONNECTING, counts, Handshake, is_complete
 
 PATIENCE = 20
 

@@ -1,9 +1,13 @@
 """Waits until a node and both ends of it have found each other, and counting may start."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from diagnostic_msgs.msg import DiagnosticStatus
+if TYPE_CHECKING:
+    from diagnostic_msgs.msg import DiagnosticStatus
 
 # the frame id of the images that are sent until then
 CONNECTING = 'connecting'
@@ -13,7 +17,7 @@ FATES = ('derained', 'bypassed', 'passed_through', 'replaced', 'dropped')
 EQUAL_REPORTS, EQUAL_UNKNOWN_REPORTS = 2, 5
 
 
-def counts(status: DiagnosticStatus) -> Counter:
+def counts(status: DiagnosticStatus) -> Counter[str]:
     """Return how many images the node has received, and what it says became of them."""
     return Counter(
         {
@@ -24,7 +28,7 @@ def counts(status: DiagnosticStatus) -> Counter:
     )
 
 
-def is_complete(counted: Counter) -> bool:
+def is_complete(counted: Counter[str]) -> bool:
     """Tell whether every image that was received has met one of the fates."""
     return counted['received'] == sum(counted[fate] for fate in FATES)
 
@@ -45,13 +49,13 @@ class Handshake:
         self._send = send
         self._returned = False
         self._equal = 0
-        self.baseline: Counter = Counter()
+        self.baseline: Counter[str] = Counter()
 
     def returned(self) -> None:
         """Note that an image of this frame id has come back."""
         self._returned = True
 
-    def reported(self, counted: Counter) -> None:
+    def reported(self, counted: Counter[str]) -> None:
         """Note what the node reports: the last images may still be on their way to it."""
         if self._returned:
             self._equal = self._equal + 1 if counted == self.baseline else 1
