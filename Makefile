@@ -1,4 +1,4 @@
-# make demo [INPUT=folder|video|bag] [TOPIC=/camera/image_raw]   see a de-raining node at work
+# make demo [INPUT=image|folder|video|bag] [TOPIC=/camera/image_raw]   see a de-raining node at work
 # make test                                                      run every check
 # make bench                                                     speed of network and node
 PYTHON ?= python3

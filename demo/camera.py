@@ -1,6 +1,7 @@
 """A camera that plays a source, and a consumer that records what comes back de-rained."""
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 import threading
@@ -16,11 +17,9 @@ from rosbags.typesys import get_typestore, Stores
 from sensor_msgs.msg import Image
 from sources import Shot
 
+from derain_ros.node.handshake import CONNECTING, counts, FATES, Handshake
+
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
-
-
-CONNECTING = 'connecting'
-FATES = ('derained', 'replaced', 'passed_through', 'dropped')
 
 
 @dataclass
@@ -28,32 +27,41 @@ class Flight:
     """
     What was seen of the frames.
 
-    :param sent: stamps in nanoseconds, which identify a frame.
-    :param arrived: stamp to time of arrival, both in nanoseconds.
+    :param sent: stamps in ns, which identify a frame.
+    :param arrived: stamp to time of arrival, both in ns.
     :param counts: what the node last reported to have become of the frames.
     :param baseline: the same before the first frame in ``sent``.
+    :param damage: what is wrong with the source, '' if it was shown whole.
     """
 
     sent: list[int] = field(default_factory=list)
     arrived: dict[int, int] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    baseline: dict[str, int] = field(default_factory=dict)
+    counts: Counter = field(default_factory=Counter)
+    baseline: Counter = field(default_factory=Counter)
     engine: str | None = None
     precision: str | None = None
+    damage: str = ''
 
     def count(self, fate: str) -> int:
-        """Count the sent frames that met a fate, as the node last reported."""
+        """Return how many of the sent frames met a fate, as the node last reported."""
         return self.counts[fate] - self.baseline[fate]
 
 
 class Camera(Node):
     """Publishes ``image_raw``; receives ``image_derained`` and records it into a bag."""
 
-    def __init__(self, bag: Path, namespace: str) -> None:
+    def __init__(self, bag: Path, namespace: str, first: Shot) -> None:
+        """
+        Start to publish, and to record.
+
+        :param bag: to write; it does not exist.
+        :param first: is shown to the node until one of it comes back.
+        """
         super().__init__('camera', namespace=namespace)
         self.flight = Flight()
         self.returned = threading.Event()
-        self._connected = False
+        self.said = ''  # by the node in its last report
+        self._handshake = Handshake(lambda: self._publish(first, CONNECTING))
         self._publisher = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
         self._subscription = self.create_subscription(
             Image, 'image_derained', self._receive, QoSProfile(depth=10)
@@ -65,22 +73,14 @@ class Camera(Node):
             self._subscription.topic_name, 'sensor_msgs/msg/Image', typestore=TYPES
         )
 
-    def connect(self, shot: Shot) -> bool:
-        """
-        Show a frame to the node, as a camera that is already running would.
+    def connect(self) -> bool:
+        """Tell whether the node and both ends have found each other, and counting may start."""
+        self.flight.baseline = self._handshake.baseline
+        return self._handshake.done()
 
-        Gives True once a frame has come back and every one is accounted for: both ends have
-        found each other, and counting may start.
-        """
-        if not self._connected:
-            self._publish(shot, CONNECTING)
-            return False
-        counts, before = self.flight.counts, self.flight.baseline
-        if not counts or counts is before:
-            return False
-        # the last of these frames may still be on its way: wait until two reports agree
-        self.flight.baseline = counts
-        return counts == before and counts['received'] == sum(counts[fate] for fate in FATES)
+    def is_seen(self) -> bool:
+        """Tell whether a node has ever subscribed to the images."""
+        return self._publisher.get_subscription_count() > 0
 
     def publish(self, shot: Shot) -> None:
         """Publish a frame, stamped now."""
@@ -90,18 +90,19 @@ class Camera(Node):
     def settled(self) -> bool:
         """Tell whether every frame has come back or was replaced, and the node has said so."""
         flight = self.flight
-        return len(flight.sent) <= len(flight.arrived) + flight.count('replaced') and len(
-            flight.sent
-        ) <= sum(flight.count(fate) for fate in FATES)
+        sent = len(flight.sent)
+        return sent <= len(flight.arrived) + flight.count('replaced') and sent <= sum(
+            flight.count(fate) for fate in FATES
+        )
 
     def close(self) -> None:
         """Finish the bag."""
         self._writer.close()
 
     def _publish(self, shot: Shot, frame_id: str) -> int:
-        height, width, _ = shot.rainy.shape
+        height, width, _ = shot.image.shape
         message = Image(height=height, width=width, encoding='bgr8', step=3 * width)
-        message.data = array('B', shot.rainy.tobytes())
+        message.data = array('B', shot.image.tobytes())
         message.header.frame_id = frame_id
         now = self.get_clock().now()
         message.header.stamp = now.to_msg()
@@ -111,7 +112,7 @@ class Camera(Node):
     def _receive(self, message: Image) -> None:
         arrival = time.time_ns()
         if message.header.frame_id == CONNECTING:
-            self._connected = True
+            self._handshake.returned()
             return
         self.flight.arrived[Time.from_msg(message.header.stamp).nanoseconds] = arrival
         self.returned.set()
@@ -119,11 +120,16 @@ class Camera(Node):
 
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            # without values the node is not at work, and says why in its own messages
-            if status.values and status.name.startswith(self.get_namespace() + '/'):
+            if not status.name.startswith(self.get_namespace() + '/'):
+                continue
+            self.said = status.message
+            counted = counts(status)
+            if counted:  # without it the node is not at work, and says why
                 values = {value.key: value.value for value in status.values}
-                self.flight.engine, self.flight.precision = values['engine'], values['precision']
-                self.flight.counts = {key: int(values[key]) for key in ('received', *FATES)}
+                self.flight.engine = values.get('engine')
+                self.flight.precision = values.get('precision')
+                self.flight.counts = counted
+                self._handshake.reported(counted)
 
 
 def _serialize(message: Image) -> memoryview:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from derain_ros.files import write_atomically
+from derain_ros.media.pictures import fit
 
 ROWS = 4
 PANEL = (640, 480)
@@ -15,7 +16,7 @@ PANEL = (640, 480)
 
 def side_by_side(before: np.ndarray, after: np.ndarray, panel: tuple[int, int]) -> np.ndarray:
     """Put two BGR images of one size beside each other, each fitted into width x height."""
-    return np.hstack([_fit(image, panel) for image in (before, after)])
+    return np.hstack([fit(image, panel) for image in (before, after)])
 
 
 def write_sheet(rows: list[tuple[np.ndarray, np.ndarray]], path: Path) -> None:
@@ -53,26 +54,8 @@ def write_video(pairs: Iterable[tuple[np.ndarray, np.ndarray]], rate: float, pat
 
 
 def _panel(image: np.ndarray) -> tuple[int, int]:
-    """Give the panel for images like this one: its own size, but no larger than PANEL."""
+    """Return the panel for images like this one: its own size, but no larger than PANEL."""
     height, width = image.shape[:2]
     scale = min(1.0, PANEL[0] / width, PANEL[1] / height)
     # video codecs want even sides
     return round(width * scale) // 2 * 2, round(height * scale) // 2 * 2
-
-
-def _fit(image: np.ndarray, panel: tuple[int, int]) -> np.ndarray:
-    """Scale an image down into a panel and centre it there on black."""
-    width, height = panel
-    scale = min(width / image.shape[1], height / image.shape[0])
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    if size != image.shape[1::-1]:
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
-    return cv2.copyMakeBorder(
-        image,
-        top,
-        height - image.shape[0] - top,
-        left,
-        width - image.shape[1] - left,
-        cv2.BORDER_CONSTANT,
-    )

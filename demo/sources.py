@@ -3,32 +3,32 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
-from rosbags.highlevel import AnyReader, AnyReaderError
 
-from derain_ros.errors import DataError
-from derain_ros.image.raw import ImageError
-from derain_ros.media.bags import bag_reader, IMAGE_TYPES, read_message
-from derain_ros.media.images import image_files, read_image
-from derain_ros.media.videos import video_frames
+from derain_ros.errors import DataError, ImageError
+from derain_ros.media.bags import BagReader, in_order, index_bag
+from derain_ros.media.images import image_files, IMAGE_SUFFIXES, read_image
+from derain_ros.media.recordings import is_bag
+from derain_ros.media.videos import video_facts, video_frames
 from training.data.rain import add_rain, Rain, streak_layer
 
-BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
 CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)
 CLIP_LAYERS, CLIP_SHIFT = 16, 128
-# images that tell the rate of a bag
-RATED = 100
+# what people can watch, whatever the stamps or the header say
+SLOWEST_HZ, FASTEST_HZ = 1.0, 100.0
+# a gap this many times as long as the middle one is a pause, or a clock that was set
+PAUSE = 10
 
 
 @dataclass(frozen=True)
 class Shot:
     """One frame, uint8 BGR [H, W, 3]; ``clean`` is None where nobody knows it."""
 
-    rainy: np.ndarray
+    image: np.ndarray
     clean: np.ndarray | None = None
 
 
@@ -38,13 +38,14 @@ class Source:
     Frames for the camera.
 
     :param name: for people.
-    :param rate: frames per second; None: each frame waits for the one before to come back.
-    :param count: number of frames.
-    :param shots: starts over at each call, with the same frames.
+    :param rate_hz: frames per second; None: each frame waits for the one before to come back.
+    :param count: number of frames, as far as it is known.
+    :param shots: starts over at each call, with the same frames; raises DataError after the last
+        one if others are damaged or missing.
     """
 
     name: str
-    rate: float | None
+    rate_hz: float | None
     count: int
     shots: Callable[[], Iterator[Shot]]
 
@@ -53,7 +54,7 @@ def open_source(path: Path | None, topic: str | None) -> Source:
     """
     Open the user's input, or the shipped clip where there is none.
 
-    :param path: folder of images, video, or rosbag.
+    :param path: image, folder of images, video, or rosbag.
     :param topic: which image topic of a rosbag.
     :raises DataError: the input cannot be shown.
     """
@@ -61,16 +62,11 @@ def open_source(path: Path | None, topic: str | None) -> Source:
         return clip()
     if not path.exists():
         raise DataError(f'{path}: no such file or folder')
-    if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').exists():
+    if is_bag(path):
         return bag(path, topic)
-    if not path.is_dir():
-        return video(path)
-    if any(file.suffix in BAG_SUFFIXES for file in path.iterdir()):
-        raise DataError(
-            f'{path}: a recording without metadata.yaml, which was not closed; '
-            f'write it: ros2 bag reindex {path}'
-        )
-    return folder(path)
+    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        return images(path)
+    return video(path)
 
 
 def clip() -> Source:
@@ -83,7 +79,7 @@ def clip() -> Source:
     def shots() -> Iterator[Shot]:
         rng, layers = np.random.default_rng(0), []
         for shot in dry.shots():
-            height, width, _ = shot.rainy.shape
+            height, width, _ = shot.image.shape
             # windows of a few larger layers: to draw each frame's own would take the node's CPU
             if len(layers) < CLIP_LAYERS:
                 layers.append(
@@ -91,9 +87,9 @@ def clip() -> Source:
                 )
             top, left = rng.integers(CLIP_SHIFT, size=2)
             layer = layers[rng.integers(len(layers))][top : top + height, left : left + width]
-            yield Shot(add_rain(shot.rainy, layer), clean=shot.rainy)
+            yield Shot(add_rain(shot.image, layer), clean=shot.image)
 
-    return Source('bikes.mp4 under synthetic rain', dry.rate, dry.count, shots)
+    return Source('bikes.mp4 under synthetic rain', dry.rate_hz, dry.count, shots)
 
 
 def _shot(image: np.ndarray) -> Shot:
@@ -103,72 +99,70 @@ def _shot(image: np.ndarray) -> Shot:
 def video(path: Path) -> Source:
     """Open a video file."""
     next(video_frames(path))  # a broken one is named before a node is started
-    capture = cv2.VideoCapture(str(path))
-    rate, count = (capture.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
-    capture.release()
-    if not rate or count < 1:
-        raise DataError(f'{path}: does not say how long it is; convert it to H.264 in MP4')
-
-    def shots() -> Iterator[Shot]:
-        return map(_shot, video_frames(path))
-
-    return Source(path.name, rate, int(count), shots)
+    facts = video_facts(path)
+    if not facts.rate_hz:
+        raise DataError(f'{path}: does not say how fast it is; convert it to H.264 in MP4')
+    rate_hz = float(np.clip(facts.rate_hz, SLOWEST_HZ, FASTEST_HZ))
+    return Source(path.name, rate_hz, facts.frames, lambda: map(_shot, video_frames(path)))
 
 
-def folder(path: Path) -> Source:
-    """Open a folder of images, shown by name, numbers in them by value."""
+def images(path: Path) -> Source:
+    """Open one image, or a folder of them, shown by name, numbers in them by value."""
     files = sorted(image_files(path), key=lambda file: (len(file.stem), file.stem))
 
     def shots() -> Iterator[Shot]:
-        return map(_shot, map(read_image, files))
+        problems = []
+        for file in files:
+            try:
+                image = read_image(file)
+            except DataError as error:
+                problems.append(str(error))
+            else:
+                yield _shot(image)
+        _raise(problems)
 
     return Source(path.name, None, len(files), shots)
 
 
 def bag(path: Path, topic: str | None) -> Source:
-    """Open one image topic of a rosbag, ROS 1 or 2, at the rate of its first images."""
-    try:
-        with bag_reader([path]) as reader:
-            topics = {
-                connection.topic: reader.topics[connection.topic].msgcount
-                for connection in reader.connections
-                if connection.msgtype in IMAGE_TYPES
-            }
-            if topic is None and len(topics) == 1:
-                topic = next(iter(topics))
-            rate = _rate(reader, topic) if topic in topics else None
-    except AnyReaderError as error:
-        raise DataError(f'{path}: not a readable rosbag ({error})') from error
-    if topic not in topics:
-        raise DataError(
-            f"{path}: has no image topic '{topic}'; "
-            f'set TOPIC to one of: {", ".join(topics) or "(it has none)"}'
-        )
-    if rate is None:
-        raise DataError(
-            f'{path}: {topic} holds {topics[topic]} images, which have no rate; '
-            'show a longer recording'
-        )
+    """Open one image topic of a rosbag, ROS 1 or 2, at the rate of its images."""
+    scratch = TemporaryDirectory(prefix='derain_demo_')
+    index = index_bag(path, Path(scratch.name))
+    topic = index.chosen(topic)
+    places = index.of(topic)
 
     def shots() -> Iterator[Shot]:
-        with bag_reader([path]) as reader:
-            chosen = [connection for connection in reader.connections if connection.topic == topic]
-            try:
-                for connection, _, data in reader.messages(chosen):
-                    yield _shot(read_message(reader.deserialize(data, connection.msgtype)))
-            except (AnyReaderError, ImageError) as error:
-                raise DataError(
-                    f'{path}: {topic} holds a broken message ({error}); show '
-                    'another topic or recording'
-                ) from error
+        assert scratch, 'as long as frames may be read'
+        problems = list(index.problems)
+        with BagReader(index) as reader:
+            for place in places:
+                try:
+                    frame = reader.read(place)
+                except ImageError as error:
+                    problems.append(f'{path}: {topic} at {place["stamp_ns"]} ns: {error}')
+                else:
+                    yield Shot(in_order(frame, 'bgr'))
+        _raise(problems)
 
-    return Source(f'{path.name} {topic}', rate, topics[topic], shots)
+    return Source(f'{path.name} {topic}', rate_hz(places['stamp_ns']), len(places), shots)
 
 
-def _rate(reader: AnyReader, topic: str) -> float | None:
-    """Give the images per second of the first images of a topic; None if that has no meaning."""
-    chosen = [connection for connection in reader.connections if connection.topic == topic]
-    times = [moment for _, moment, _ in islice(reader.messages(chosen), RATED)]
-    if len(times) < 2 or times[0] == times[-1]:
+def _raise(problems: list[str]) -> None:
+    """Raise a DataError of the problems, if there are any."""
+    if problems:
+        more = f'; and {len(problems) - 1} more' if len(problems) > 1 else ''
+        raise DataError(problems[0] + more)
+
+
+def rate_hz(stamps_ns: np.ndarray) -> float | None:
+    """
+    Return the images per second, within what people can watch; None if stamps do not tell.
+
+    :param stamps_ns: int64 [N], in order; some may be equal, and the first ones may come from
+        before the clock was set.
+    """
+    gaps = np.diff(stamps_ns)
+    if not (gaps > 0).any():
         return None
-    return (len(times) - 1) * 1e9 / (times[-1] - times[0])
+    steady = gaps[gaps <= PAUSE * np.median(gaps[gaps > 0])]
+    return float(np.clip(len(steady) * 1e9 / steady.sum(), SLOWEST_HZ, FASTEST_HZ))

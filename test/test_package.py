@@ -200,6 +200,7 @@ def test_every_import_is_a_dependency():
         for name in re.findall(r'^([\w-]+)[=<]', file.read_text(), re.MULTILINE)
     }
     names = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'cuda': 'cuda-bindings'}
+    names |= {'PIL': 'pillow', 'yaml': 'PyYAML'}
     imported = imports(*(ROOT / 'derain_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py'))
     assert {names.get(name, name) for name in imported} <= depends | required
     of_ros = re.compile(r'\w+_msgs|rcl\w+|launch\w*')

@@ -1,20 +1,48 @@
 """Video files."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from __future__ import annotations
 
-import cv2
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import cast, NamedTuple
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 import numpy as np
+from numpy.typing import NDArray
 
 from derain_ros.errors import DataError
-from derain_ros.media.images import image_files, read_image, VIDEO_SUFFIXES
+from derain_ros.media.images import (
+    check_regular,
+    image_files,
+    LARGEST_PX,
+    read_image,
+    VIDEO_SUFFIXES,
+)
 
 
-def read_images(path: Path) -> list[np.ndarray]:
+class VideoFacts(NamedTuple):
     """
-    Read a folder of images, or one frame per second of a video file, as uint8 RGB [H, W, 3].
+    What a video says of itself.
 
-    :raises DataError: it is missing, empty or unreadable.
+    :param rate_hz: frames per second on average; 0 if it does not say.
+    :param frames: how many, which may be an estimate; 0 if it does not say.
+    """
+
+    rate_hz: float
+    frames: int
+
+
+def read_images(path: Path) -> list[NDArray[np.uint8]]:
+    """
+    Read one image, a folder of images, or one frame per second of a video.
+
+    :returns: uint8 RGB [H, W, 3] each.
+    :raises DataError: it is missing, empty, damaged or unreadable.
     """
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         return [read_image(file) for file in image_files(path)]
@@ -22,20 +50,109 @@ def read_images(path: Path) -> list[np.ndarray]:
     return list(video_frames(path, seconds=1.0))
 
 
-def video_frames(path: Path, seconds: float = 0.0) -> Iterator[np.ndarray]:
+def video_facts(path: Path) -> VideoFacts:
     """
-    Read a video, one frame in so many seconds, or every frame, as uint8 RGB [H, W, 3].
+    Read the header of a video.
 
-    :raises DataError: there is no frame that can be decoded.
+    :raises DataError: it is no video.
     """
-    capture, index = cv2.VideoCapture(str(path)), 0
-    every = max(1, round(seconds * capture.get(cv2.CAP_PROP_FPS)))
+    with _opened(path) as (container, stream):
+        rate = stream.average_rate or Fraction(0)
+        return VideoFacts(float(rate), stream.frames or round(_seconds(container, stream) * rate))
+
+
+def video_frames(path: Path, seconds: float = 0.0) -> Iterator[NDArray[np.uint8]]:
+    """
+    Read a video, one frame in so many seconds, or every frame, as uint8 RGB [H, W, 3], upright.
+
+    All frames that can be decoded are given, before damage is reported.
+
+    :raises DataError: there is no frame that can be decoded, or frames are missing.
+    """
+    with _opened(path) as (container, stream):
+        every = max(1, round(seconds * (stream.average_rate or 0)))
+        shown = damaged = packets = end = 0
+        for packet in _packets(container, stream):
+            packets += packet.size > 0
+            end = max(end, (packet.pts or 0) + (packet.duration or 0))
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                damaged += 1
+                continue
+            for frame in frames:
+                if shown % every == 0:
+                    yield _upright(frame)
+                shown += 1
+        # after a damaged packet a decoder may leave out others that build on it
+        lost = max(damaged, packets - shown) if damaged else 0
+        missing = lost + _missing_at_end(container, stream, packets, end)
+    if not shown:
+        raise DataError(
+            f'{path}: not a video that can be read (no frame of it can be decoded); convert it to '
+            'H.264 in MP4'
+        )
+    if missing:
+        raise DataError(
+            f'{path}: damaged, {missing} of {shown + missing} frames are missing; copy it again '
+            f'or keep what can be read: ffmpeg -i {path} repaired.mp4'
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    check_regular(path)
     try:
-        while capture.grab():
-            if index % every == 0:
-                yield cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB)
-            index += 1
-    finally:
-        capture.release()
-    if index == 0:
-        raise DataError(f'{path}: not a video that OpenCV can read; convert it to H.264 in MP4')
+        # by its protocol, since a name with a colon would be taken for another one
+        container = av.open(f'file:{path}')
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(
+            f'{path}: not a video that can be read ({error.strerror}); convert it to H.264 in MP4'
+        ) from error
+    with container:
+        if not container.streams.video:
+            raise DataError(f'{path}: not a video that can be read (it holds no pictures)')
+        stream = container.streams.video[0]
+        if stream.width * stream.height > LARGEST_PX:
+            raise DataError(
+                f'{path}: claims frames of {stream.width} x {stream.height} pixels; scale it down'
+            )
+        yield container, stream
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:
+    """Read the packets of a stream up to its end, or to where nothing can be read any more."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            yield next(packets)
+        except (StopIteration, av.FFmpegError):
+            return
+
+
+def _seconds(container: InputContainer, stream: VideoStream) -> Fraction:
+    """Return the length that a video says it has; 0 if it does not say."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    if container.duration and len(container.streams) == 1:  # as Matroska has it
+        return Fraction(container.duration, av.time_base)
+    return Fraction(0)
+
+
+def _missing_at_end(container: InputContainer, stream: VideoStream, packets: int, end: int) -> int:
+    """Return how many frames are missing up to the end that a video says it has."""
+    start, tick = stream.start_time or 0, stream.time_base or Fraction(0)
+    spacing = (end - start) * tick / max(1, packets)  # that of its own frames: rates may vary
+    left = _seconds(container, stream) - (end - start) * tick
+    if spacing <= 0 or left < 2 * spacing:
+        return 0
+    # the number of frames is exact where they are evenly spaced; elsewhere repeated ones count
+    even = abs(spacing * (stream.average_rate or 0) - 1) < 0.5
+    counted = stream.frames - packets
+    return counted if even and counted > 0 else int(left / spacing)
+
+
+def _upright(frame: VideoFrame) -> NDArray[np.uint8]:
+    """Return a frame as uint8 RGB [H, W, 3], turned as a phone that was held upright says."""
+    pixels = cast(NDArray[np.uint8], frame.to_ndarray(format='rgb24'))
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))

@@ -14,13 +14,9 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import Image
 
+from derain_ros.node.handshake import CONNECTING, counts, Handshake, is_complete
+
 PATIENCE = 20
-CONNECTING = 'connecting'
-FATES = ('received', 'derained', 'replaced', 'passed_through', 'dropped')
-
-
-def counts(status: DiagnosticStatus) -> Counter:
-    return Counter({value.key: int(value.value) for value in status.values if value.key in FATES})
 
 
 class Stack(Node):
@@ -30,23 +26,22 @@ class Stack(Node):
         super().__init__('stack', namespace=namespace)
         self.received: list[Image] = []
         self.statuses: list[DiagnosticStatus] = []
-        self._connected = False
+        self._handshake = Handshake(self._greet)
         self.camera = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
         self.create_subscription(Image, 'image_derained', self._receive, QoSProfile(depth=10))
         self.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
 
     def _receive(self, message: Image) -> None:
         if message.header.frame_id == CONNECTING:
-            self._connected = True
+            self._handshake.returned()
         else:
             self.received.append(message)
 
     def _diagnose(self, message: DiagnosticArray) -> None:
-        self.statuses += [
-            status
-            for status in message.status
-            if status.name.startswith(f'{self.get_namespace()}/derain:')
-        ]
+        for status in message.status:
+            if status.name.startswith(f'{self.get_namespace()}/derain:'):
+                self.statuses.append(status)
+                self._handshake.reported(counts(status))
 
     def counts_after(self, condition: Callable[[Counter], bool]) -> Counter:
         """Give what became of the images, once a later report meets the condition."""
@@ -58,9 +53,7 @@ class Stack(Node):
         """Give what became of the images sent since ``connect``, once there are ``total``."""
         now = self.counts_after(
             lambda counts: (
-                counts['received']
-                == self.baseline['received'] + total
-                == sum(counts[fate] for fate in FATES[1:])
+                counts['received'] == self.baseline['received'] + total and is_complete(counts)
             )
         )
         return dict(now - self.baseline)
@@ -76,25 +69,14 @@ class Stack(Node):
 
     def connect(self) -> None:
         """Send images until one comes back: both ends have then found each other."""
+        self._handshake = Handshake(self._greet)
+        self.until(self._handshake.done)
+        self.baseline = self._handshake.baseline
+
+    def _greet(self) -> None:
         message = image(16, 16)
         message.header.frame_id = CONNECTING
-
-        def connected() -> bool:
-            if not self._connected:
-                self.camera.publish(message)
-            return self._connected
-
-        self._connected = False
-        self.until(connected)
-        # the last of these images may still be on its way: wait until two reports agree
-        before, self.baseline = None, Counter()
-        while before != self.baseline:
-            before, self.baseline = (
-                self.baseline,
-                self.counts_after(
-                    lambda counts: counts['received'] == sum(counts[fate] for fate in FATES[1:])
-                ),
-            )
+        self.camera.publish(message)
 
     def send(self, message: Image) -> Image:
         """Send an image and give what comes back."""

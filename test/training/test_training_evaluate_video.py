@@ -137,7 +137,7 @@ def test_video_files_are_read_as_rgb(tmp_path: Path) -> None:
 
 
 def test_video_without_a_frame_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r'empty\.avi: not a video that OpenCV can read'):
+    with pytest.raises(DataError, match=r'empty\.avi: not a video that can be read'):
         list(frames(write_video(tmp_path / 'empty.avi', [])))
 
 
@@ -158,4 +158,4 @@ def test_what_is_no_video_is_named(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert 'broken.mp4: not a video that OpenCV can read' in done.stderr
+    assert 'broken.mp4: not a video that can be read' in done.stderr

@@ -107,7 +107,9 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match='nowhere: no such folder'):
         read_pairs(tmp_path / 'nowhere')
     (tmp_path / 'drive.webm').touch()
-    with pytest.raises(DataError, match=r'drive\.webm: neither a folder nor a video \(\.avi, '):
+    with pytest.raises(
+        DataError, match=r'drive\.webm: neither a folder nor an image nor a video \(\.avi, '
+    ):
         read_images(tmp_path / 'drive.webm')
     (tmp_path / 'drive.mp4').touch()
     with pytest.raises(DataError, match=r'drive\.mp4: is a video, where a folder of images is '):

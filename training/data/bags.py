@@ -1,37 +1,32 @@
 """
 Real rain straight from rosbags (ROS 1; ROS 2 in sqlite3 and MCAP), and from photographs.
 
-A bag is read through once to find its images; what was found is kept under
+A bag is looked through once to find its images; what was found is kept under
 ``$XDG_CACHE_HOME/derain_ros``, and from then on any frame is a seek away. Of a damaged bag the
 readable part is used.
 """
 
-import atexit
-from collections import OrderedDict
-import fcntl
+from contextlib import suppress
 from hashlib import sha256
 from io import BytesIO
-import os
 from pathlib import Path
 import warnings
 
 import numpy as np
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.interfaces import Connection
 
-from derain_ros.engine.tensorrt.cache import default_directory
+from derain_ros.cache_directory import cache_directory, locked, make_private, WAY_OUT
 from derain_ros.errors import DataError, ImageError
 from derain_ros.files import write_atomically
-from derain_ros.media.bags import bag_reader, IMAGE_TYPES, read_message
+from derain_ros.media.bags import BagIndex, BagReader, in_order, index_bag, PLACE
 from derain_ros.media.images import image_files, read_image
-from derain_ros.media.salvage import SALVAGE, salvage
 from training.configuration import Bag
 from training.data.pairs import number
 
 TRIES = 20
-# a process may hold 1024 files as a rule, and a bag may have many
-OPEN_BAGS = 64
-_readers: OrderedDict[tuple, AnyReader] = OrderedDict()
+# no recording takes a month: stamps that are earlier are those of a clock that was not yet set
+LONGEST_S = 30 * 24 * 3600
+# of what an index holds; an older one is made again
+INDEX_VERSION = 2
 
 
 class Photographs:
@@ -75,32 +70,30 @@ class BagFrames:
 
         :param smallest: width and height that the images must have.
         :raises DataError: there is no such bag or topic; nothing in it can be read; the first
-            images of a topic cannot be decoded, or are too small.
+            images of a topic cannot be decoded, or are too small; the index cannot be kept.
         """
         self._path = root / bag.path
         if not self._path.exists():
             raise DataError(f'{self._path}: no such bag; paths are relative to --data')
-        self._files, times = _index(self._path)
-        unknown = set(bag.topics) - times.keys()
-        if not times:
+        self._index = _kept_index(self._path)
+        if not self._index.topics:
             raise DataError(f'{self._path}: has no images; take it out')
-        if unknown:
-            raise DataError(
-                f'{self._path}: has no image topic {", ".join(sorted(unknown))}; '
-                f'it has: {", ".join(sorted(times))}'
-            )
-        self._times, self._smallest = _between(self._path, times, bag), smallest
-        # of each topic in turn; arrays, because a list of millions of tuples takes gigabytes
-        self._ends = np.cumsum([len(moments) for moments in self._times.values()])
-        for topic, end in zip(self._times, self._ends):
-            if min(self._sound(int(end) - len(self._times[topic]), 1).shape[:2]) < smallest:
+        for topic in bag.topics:
+            self._index.chosen(topic)
+        # of each topic in turn
+        topics = [self._index.of(topic) for topic in bag.topics or self._index.topics]
+        start_ns = _start_ns(self._index.places['stamp_ns'])
+        self._places = _between(self._path, np.concatenate(topics), start_ns, bag)
+        self._smallest = smallest
+        for first in np.unique(self._places['topic'], return_index=True)[1]:
+            if min(self._sound(int(first), 1).shape[:2]) < smallest:
                 raise DataError(
-                    f'{self._path}: images of {topic} are smaller than the crop of '
-                    f'{smallest}; name other topics, or train on smaller crops'
+                    f'{self._path}: images of {self._topic(int(first))} are smaller than the crop '
+                    f'of {smallest}; name other topics, or train on smaller crops'
                 )
 
     def __len__(self) -> int:
-        return int(self._ends[-1])
+        return len(self._places)
 
     def __getitem__(self, index: int) -> np.ndarray:
         """
@@ -112,15 +105,19 @@ class BagFrames:
 
     def _sound(self, index: int, smallest: int) -> np.ndarray:
         for offset in range(min(TRIES, len(self))):
-            topic, moment = self._frame((index + offset) % len(self))
-            problem = f'{self._path}: {topic} at {moment} ns '
+            which = (index + offset) % len(self)
+            stamp_ns = self._places[which]['stamp_ns']
+            problem = f'{self._path}: {self._topic(which)} at {stamp_ns} ns '
             try:
-                frame = self._decode(topic, moment)
-            except (ImageError, StopIteration, AnyReaderError) as error:
+                # opened for each, because a file position cannot be shared with a worker's, and a
+                # process may hold few files open
+                with BagReader(self._index) as reader:
+                    frame = reader.read(self._places[which])
+            except ImageError as error:
                 problem += f'cannot be decoded ({error})'
             else:
-                if min(frame.shape[:2]) >= smallest:
-                    return frame
+                if min(frame.pixels.shape[:2]) >= smallest:
+                    return in_order(frame, 'rgb')
                 problem += f'is smaller than the crop of {smallest}'
             warnings.warn(problem, stacklevel=3)
         raise DataError(
@@ -128,128 +125,68 @@ class BagFrames:
             'name the topics of colour images under real.bags'
         )
 
-    def _frame(self, index: int) -> tuple[str, int]:
-        which = int(np.searchsorted(self._ends, index, side='right'))
-        topic = list(self._times)[which]
-        # counted from the end, which is negative
-        return topic, int(self._times[topic][index - self._ends[which]])
-
-    def _decode(self, topic: str, moment: int) -> np.ndarray:
-        reader = _reader(self._files)
-        connections = [item for item in reader.connections if item.topic == topic]
-        connection, _, data = next(reader.messages(connections, moment, moment + 1))
-        return read_message(reader.deserialize(data, connection.msgtype))
+    def _topic(self, index: int) -> str:
+        return self._index.topics[self._places[index]['topic']]
 
 
-def _reader(files: list[Path]) -> AnyReader:
-    """Give this process's own reader: a file position cannot be shared with a worker's."""
-    key = (os.getpid(), *files)
-    if key not in _readers:
-        reader = bag_reader(files)
-        reader.open()
-        _readers[key] = reader
-        if len(_readers) > OPEN_BAGS:
-            _readers.popitem(last=False)[1].close()
-    _readers.move_to_end(key)
-    return _readers[key]
+def _start_ns(stamps_ns: np.ndarray) -> int:
+    """Return when a recording began; the first images may come before the clock was set."""
+    return int(stamps_ns[stamps_ns > np.median(stamps_ns) - LONGEST_S * 1e9].min())
 
 
-@atexit.register
-def _close_readers() -> None:
-    for reader in _readers.values():
-        reader.close()
-
-
-def _between(path: Path, times: dict[str, np.ndarray], bag: Bag) -> dict[str, np.ndarray]:
-    """Give the times in ns, by topic, of the images that the experiment asks for."""
-    seconds = {
-        topic: (moments - min(moments[0] for moments in times.values())) / 1e9
-        for topic, moments in times.items()
-    }
+def _between(path: Path, places: np.ndarray, start_ns: int, bag: Bag) -> np.ndarray:
+    """Return the places whose stamps the experiment asks for, in s after the start."""
+    seconds = np.maximum(0, places['stamp_ns'] - start_ns) / 1e9
     stop = np.inf if bag.stop is None else bag.stop
-    wanted = {
-        topic: times[topic][(bag.start <= seconds[topic]) & (seconds[topic] < stop)]
-        for topic in bag.topics or sorted(times)
-    }
-    if not any(map(len, wanted.values())):
-        last = max(moments[-1] for moments in seconds.values())
+    wanted = places[(bag.start <= seconds) & (seconds < stop)]
+    if not len(wanted):
         raise DataError(
             f'{path}: has no image from start: {bag.start:g} to stop: {stop:g}; its '
-            f'images are at 0 to {last:.1f} s'
+            f'images are at 0 to {seconds.max():.1f} s'
         )
-    return {topic: moments for topic, moments in wanted.items() if len(moments)}
+    return wanted
 
 
-def _index(path: Path) -> tuple[list[Path], dict[str, np.ndarray]]:
-    """Find the files to read, and the time of every image in ns by topic, in order."""
+def _kept_index(path: Path) -> BagIndex:
+    """Look through a bag, or read what was found there the last time."""
     path = path.resolve()  # the index holds for whatever directory it is read from
     parts = sorted(part for part in path.rglob('*') if part.is_file()) if path.is_dir() else [path]
+    # what SQLite has not yet written to its database lies beside it
+    parts += [log for log in [path.with_name(path.name + '-wal')] if log.exists()]
     facts = [(str(part), part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
-    base = default_directory()
-    cache = base / sha256(repr(facts).encode()).hexdigest()
-    index = cache / 'index.npz'
-    # engines lie there too, and are trusted only if nobody else can write to it
-    base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    cache.mkdir(exist_ok=True)
-    with (cache / 'lock').open('w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one process of a machine reads the bag through
-        if not index.exists():
-            files, times = _read_through(path, parts, cache)
-            table = BytesIO()
-            np.savez(table, files=[str(file) for file in files], **times)
-            write_atomically(index, table.getvalue())
-    with np.load(index) as stored:
-        times = {topic: stored[topic] for topic in stored.files if topic != 'files'}
-        return [Path(file) for file in stored['files']], times
+    name = sha256(repr((INDEX_VERSION, facts)).encode()).hexdigest()
+    cache = make_private(make_private(cache_directory()) / name)
+    with locked(cache):  # one process of a machine looks through the bag
+        index = _stored_index(path, cache / 'index.npz')
+        if index is None:
+            try:
+                index = index_bag(path, cache)
+                _store(index, cache / 'index.npz')
+            except OSError as error:
+                raise DataError(
+                    f'{cache}: the index of {path} cannot be kept there ({error}); free some '
+                    f'space, or {WAY_OUT}'
+                ) from error
+            if index.problems:
+                warnings.warn(
+                    f'{path}: damaged ({"; ".join(index.problems)}); going on with the '
+                    f'{len(index.places)} images that can be read',
+                    stacklevel=3,
+                )
+    return index
 
 
-def _read_through(
-    path: Path, parts: list[Path], cache: Path
-) -> tuple[list[Path], dict[str, np.ndarray]]:
-    try:
-        return [path], _image_times([path])
-    except Exception as error:  # each storage has exceptions of its own
-        reason = error
-    # parts in different folders may have the same name
-    files = [
-        file
-        for number, part in enumerate(parts)
-        if part.suffix in SALVAGE and (file := _usable(part, cache / f'{number}_{part.name}'))
-    ]
-    times = _image_times(files) if files else {}
-    if not times:
-        raise DataError(f'{path}: not a readable bag ({reason}); record it again or take it out')
-    warnings.warn(
-        f'{path}: damaged ({reason}); going on with the '
-        f'{sum(map(len, times.values()))} images before the damage',
-        stacklevel=2,
-    )
-    return files, times
+def _stored_index(path: Path, file: Path) -> BagIndex | None:
+    """Return the index in a file; None if it is missing or damaged, or what it names is gone."""
+    with suppress(Exception), np.load(file) as stored:  # damage shows in many ways
+        files, places = [Path(name) for name in stored['files'].tolist()], stored['places']
+        if places.dtype == PLACE and all(part.exists() for part in files):
+            return BagIndex(path, files, stored['topics'].tolist(), places, [])
+    return None
 
 
-def _usable(part: Path, copy: Path) -> Path | None:
-    """Give the part, or the copy with what can be read of it, or None where nothing can."""
-    if _is_whole(part):
-        return part
-    salvage(part, copy)
-    return copy if _is_whole(copy) else None
-
-
-def _is_whole(part: Path) -> bool:
-    try:
-        _image_times([part])
-    except Exception:  # each storage has exceptions of its own
-        return False
-    return True
-
-
-def _image_times(files: list[Path]) -> dict[str, np.ndarray]:
-    times: dict[str, list[int]] = {}
-    with bag_reader(files) as reader:
-        wanted: list[Connection] = [
-            connection for connection in reader.connections if connection.msgtype in IMAGE_TYPES
-        ]
-        if wanted:
-            for connection, moment, _ in reader.messages(wanted):
-                times.setdefault(connection.topic, []).append(moment)
-    return {topic: np.array(moments, np.int64) for topic, moments in times.items()}
+def _store(index: BagIndex, file: Path) -> None:
+    table = BytesIO()
+    files = [str(part) for part in index.files]
+    np.savez(table, files=files, topics=index.topics, places=index.places)
+    write_atomically(file, table.getvalue())

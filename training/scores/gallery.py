@@ -4,9 +4,10 @@ from html import escape
 import math
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
+
+from derain_ros.media.pictures import fit
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -53,19 +54,9 @@ def write_report(folder: Path, shots: list[tuple[str, np.ndarray, np.ndarray]]) 
             Image.fromarray(image).save(folder / file, quality=92)
         figures.append(FIGURE.format(name=escape(name), **files))
     (folder / 'index.html').write_text(PAGE.replace('FIGURES', '\n'.join(figures)))
-    cells = [np.hstack([_cell(rainy), _cell(output)]) for _, rainy, output in shots]
+    cells = [np.hstack([fit(image, (CELL, CELL)) for image in shot[1:]]) for shot in shots]
     # columns, because no side of a JPEG exceeds 65535 pixels
     columns = math.ceil(math.sqrt(len(cells)) / 2)
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
     rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
     Image.fromarray(np.vstack(rows)).save(folder / 'contact_sheet.jpg', quality=90)
-
-
-def _cell(image: np.ndarray) -> np.ndarray:
-    """Fit an image into a square, uint8 [CELL, CELL, 3], black around it."""
-    scale = CELL / max(image.shape[:2])
-    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    cell = np.zeros((CELL, CELL, 3), np.uint8)
-    cell[: small.shape[0], : small.shape[1]] = small
-    return cell

@@ -1,0 +1,1 @@
+"""The files of recordings: ROS 1 bags, and rosbag2 in MCAP and sqlite3."""

@@ -1,0 +1,122 @@
+"""Video files: every frame, upright, and damage that is said."""
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from derain_ros.errors import DataError
+from derain_ros.media.videos import read_images, video_facts, video_frames
+
+
+def write_video(path: Path, codec: str = 'MJPG', frames: int = 40, rate: float = 10.0) -> Path:
+    """Write a video of noisy frames, each brighter than the one before."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), rate, (64, 48))
+    noise = np.random.default_rng(0).normal(0, 8, (frames, 48, 64, 3))
+    for index in range(frames):
+        writer.write(np.clip(noise[index] + 20 + 5 * index, 0, 255).astype(np.uint8))
+    writer.release()
+    return path
+
+
+def shown(frames: Iterator[np.ndarray]) -> tuple[list[int], str]:
+    """Return which frames there are, and the error after them."""
+    numbers = []
+    try:
+        numbers.extend(round((float(frame.mean()) - 20) / 5) for frame in frames)
+    except DataError as error:
+        return numbers, str(error)
+    return numbers, ''
+
+
+@pytest.mark.parametrize(('codec', 'suffix'), [('MJPG', 'avi'), ('mp4v', 'mp4'), ('mp4v', 'mkv')])
+def test_every_frame_is_read_as_opencv_does(tmp_path, codec, suffix):
+    path = write_video(tmp_path / f'drive.{suffix}', codec)
+    capture, count = cv2.VideoCapture(str(path)), 0
+    for frame in video_frames(path):
+        np.testing.assert_array_equal(frame, capture.read()[1][..., ::-1])
+        count += 1
+    assert (count, capture.read()[0]) == (40, False)
+    assert video_facts(path) == (10.0, 40)
+
+
+def test_one_frame_in_so_many_seconds_is_read(tmp_path):
+    path = write_video(tmp_path / 'drive.avi')
+    assert shown(video_frames(path, seconds=1.0)) == ([0, 10, 20, 30], '')
+    assert len(read_images(path)) == 4
+
+
+def test_a_hole_in_the_middle_is_said_and_the_rest_is_read(tmp_path):
+    path = write_video(tmp_path / 'drive.avi')
+    data = bytearray(path.read_bytes())
+    position = data.index(b'movi')
+    for index in range(13):
+        position = data.index(b'00dc', position) + 8
+        if index >= 9:
+            size = int.from_bytes(data[position - 4 : position], 'little')
+            data[position : position + size] = bytes(size)
+    path.write_bytes(data)
+
+    numbers, error = shown(video_frames(path))
+
+    assert numbers == [*range(9), *range(13, 40)]
+    assert error.startswith(f'{path}: damaged, 4 of 40 frames are missing')
+    with pytest.raises(DataError, match='4 of 40 frames are missing'):
+        read_images(path)
+
+
+@pytest.mark.parametrize(('codec', 'suffix'), [('MJPG', 'avi'), ('mp4v', 'mkv')])
+def test_a_video_that_is_cut_is_said(tmp_path, codec, suffix):
+    path = write_video(tmp_path / f'drive.{suffix}', codec)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    numbers, error = shown(video_frames(path))
+
+    assert 10 < len(numbers) < 30
+    assert f'damaged, {40 - len(numbers)} of 40 frames are missing' in error
+
+
+@pytest.mark.parametrize('turns', range(4))
+def test_a_phones_video_is_turned_upright(tmp_path, turns):
+    path = write_video(tmp_path / 'phone.mp4', 'mp4v', frames=2)
+    data = bytearray(path.read_bytes())
+    matrix = data.index(b'tkhd') + 44
+    cosine, sine = [(1, 0), (0, 1), (-1, 0), (0, -1)][turns]
+    values = (cosine, sine, 0, -sine, cosine, 0, 0, 0, 1 << 14)
+    data[matrix : matrix + 36] = struct.pack('>9i', *(value << 16 for value in values))
+    path.write_bytes(data)
+
+    frame = next(video_frames(path))
+
+    np.testing.assert_array_equal(frame, cv2.VideoCapture(str(path)).read()[1][..., ::-1])
+    assert frame.shape == ((48, 64, 3) if turns % 2 == 0 else (64, 48, 3))
+
+
+@pytest.mark.parametrize('content', [b'', b'it rained', b'RIFF\x10\0\0\0AVI LIST'])
+def test_what_is_no_video_is_named(tmp_path, content):
+    (tmp_path / 'notes.avi').write_bytes(content)
+    for read in (video_facts, lambda path: list(video_frames(path))):
+        with pytest.raises(DataError, match=r'notes\.avi: not a video that can be read'):
+            read(tmp_path / 'notes.avi')
+
+
+def test_only_files_are_opened(tmp_path):
+    os.mkfifo(tmp_path / 'drive.mp4')
+    with pytest.raises(DataError, match=r'drive\.mp4: is a pipe'):
+        read_images(tmp_path / 'drive.mp4')
+
+
+def test_a_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / 'drive.avi').rename(tmp_path / 'concat:drive.avi')
+    assert len(list(video_frames(Path('concat:drive.avi')))) == 40
+
+
+def test_one_photograph_is_read(tmp_path, street):
+    cv2.imwrite(str(tmp_path / 'photo.png'), street)
+    (photo,) = read_images(tmp_path / 'photo.png')
+    np.testing.assert_array_equal(photo, street[..., ::-1])
