@@ -9,7 +9,6 @@ from helpers.data import ROOT
 import numpy as np
 from PIL import Image
 import pytest
-import test_training_loop as loop
 import torch
 import yaml
 
@@ -17,11 +16,10 @@ from derain_ros.model.export import load_network
 from derain_ros.model.graph import MODELS
 from training import ablation
 from training.ablation import read_study, slug
-from training.configuration import ConfigError
-from training.evaluate import read_scenes
+from training.data.scenes import read_scenes
+from training.errors import ConfigError
 
-# small tests are quick on one, and a GPU has other results
-one_thread = loop.one_thread
+pytestmark = pytest.mark.usefixtures('one_thread')
 STUDIES = ROOT / 'training' / 'studies'
 
 
@@ -32,10 +30,10 @@ def data(tmp_path: Path, street: np.ndarray) -> Path:
     for name in ('rainy', 'clean'):
         (root / 'pairs' / name).mkdir(parents=True)
     for index in range(1, 5):
-        clean = np.ascontiguousarray(street[:64, index : index + 64])
+        clean = np.minimum(street[:64, index : index + 64], 205)
         streaks = (rng.random((64, 64, 1)) < 0.05) * np.uint8(50)
         Image.fromarray(clean).save(root / f'pairs/clean/{index}.png')
-        Image.fromarray(np.minimum(clean, 205) + streaks).save(root / f'pairs/rainy/{index}.png')
+        Image.fromarray(clean + streaks).save(root / f'pairs/rainy/{index}.png')
     return root
 
 
@@ -77,7 +75,7 @@ def run(
     study: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., int]:
     """Give the command on that study, timed on a small frame."""
-    monkeypatch.setattr(ablation, 'FRAME', (64, 64, 3))
+    monkeypatch.setattr(ablation, 'TIMED_FRAME', (64, 64, 3))
     monkeypatch.setattr(ablation, 'open_engine', TorchEngine)
 
     def command(*more: str) -> int:
@@ -208,7 +206,7 @@ def test_only_what_is_held_out_is_scored(
     study: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ablation, 'open_engine', TorchEngine)
-    monkeypatch.setattr(ablation, 'FRAME', (64, 64, 3))
+    monkeypatch.setattr(ablation, 'TIMED_FRAME', (64, 64, 3))
     config = read_study(study)[1]['as it is']
     scenes, weights = read_scenes(data / 'pairs', 'pairs'), MODELS / 'fast.safetensors'
 
