@@ -87,12 +87,14 @@ def make_optimizers(config: Config, network: DerainNetwork) -> dict[str, torch.o
 
 def check_state(optimizer: torch.optim.Optimizer) -> None:
     """
-    Check a state that was loaded, which torch takes as it is.
+    Check a state that was loaded after steps were taken; torch takes it as it is.
 
     :raises ValueError: something is missing, or of another shape than its weight.
     """
     expected = {'momentum'} if isinstance(optimizer, Muon) else {'step', 'exp_avg', 'exp_avg_sq'}
-    for weight, state in optimizer.state.items():
+    weights = [weight for group in optimizer.param_groups for weight in group['params']]
+    for weight in weights:
+        state = optimizer.state.get(weight, {})
         if expected - state.keys():
             raise ValueError(f'an optimizer misses {", ".join(sorted(expected - state.keys()))}')
         for name in expected - {'step'}:

@@ -173,12 +173,14 @@ class Run:
         try:
             self._check_experiment(checkpoint, state)
             for name, part in self._parts.items():
-                if state[name]:  # a scaler that was not needed has nothing to say
+                # a scaler that was not needed has nothing to say
+                if state[name] or part is not self.scaler:
                     part.load_state_dict(state[name])
             for name, kind in COUNTS.items():
                 setattr(self, name, kind(state[name]))
-            for optimizer in self.optimizers.values():
-                check_state(optimizer)
+            if self.step > self.skipped:
+                for optimizer in self.optimizers.values():
+                    check_state(optimizer)
         # what torch raises where keys are missing, or tensors of another shape or type
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             reason = f'misses {error}' if isinstance(error, KeyError) else f'{error}'
