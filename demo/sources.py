@@ -18,7 +18,7 @@ from derain_ros.media.videos import video_frames
 from training.data.rain import add_rain, Rain, streak_layer
 
 BAG_SUFFIXES = {'.bag', '.mcap', '.db3'}
-CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)
+CLIP_RAIN = Rain(angle=-12.0, density=0.002, length_px=26.0, brightness=0.4)
 CLIP_LAYERS, CLIP_SHIFT = 16, 128
 # images that tell the rate of a bag
 RATED = 100

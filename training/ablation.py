@@ -120,7 +120,7 @@ def ablate(
     :raises RunError: an arm is no longer the experiment that was trained, or shorter, or
         scores.csv is of other sets.
     """
-    sets = {name: read_scenes(root / folder, 'pairs') for name, folder in study.scores.items()}
+    sets = _read_sets(study, configs, root)
     for arm, (name, scenes) in product(arms, sets.items()):
         if not held_out(scenes, configs[arm]):
             first, last = configs[arm].validation
@@ -149,6 +149,17 @@ def ablate(
             | score(sets, config, run / 'last.safetensors')
         )
         _write(rows, out)
+
+
+def _read_sets(study: Study, configs: dict[str, Config], root: Path) -> dict[str, list[Scene]]:
+    """Read what is scored; sets that are trained on too are swapped as they are there."""
+    pairs = {name: pairs for config in configs.values() for name, pairs in config.pairs.items()}
+    return {
+        name: read_scenes(
+            root / folder, 'pairs', pairs[folder].swapped if folder in pairs else None
+        )
+        for name, folder in study.scores.items()
+    }
 
 
 def _write(rows: list[dict], out: Path) -> None:

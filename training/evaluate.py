@@ -66,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         '--swapped',
         action=argparse.BooleanOptionalAction,
-        help='the rainy and the clean images of the pairs are in the place of the other; '
+        help='rainy and clean images are in the place of each other; '
         '--no-swapped: they are not, even where the rainy ones are darker',
     )
     parser.add_argument(

@@ -31,7 +31,7 @@ from derain_ros.model.export import frame_graph, load_network, write_graph
 from derain_ros.model.graph import MODELS
 from derain_ros.model.half import check_weights, halve
 from derain_ros.model.network import DerainNetwork
-from training.commands import command
+from training.commands import check_writable, command
 
 
 def release(
@@ -42,9 +42,10 @@ def release(
 
     :param rain_free: folders of images, or videos, by which to set the last bias.
     :raises ModelError: the weights cannot be read, or not be carried by float16.
-    :raises DataError: there are no images in a folder.
+    :raises DataError: there are no images in a folder, or ``folder`` cannot be written to.
     :raises OSError: a file cannot be written.
     """
+    check_writable(folder)
     images = [image for path in rain_free for image in read_images(path)]
     network = load_network(weights).half().float()
     if images:

@@ -75,9 +75,9 @@ def write_bag(source: Path, bag: Path, *, topic: str, rate: float, storage: str)
         ) as writer:
             connection = writer.add_connection(topic, KIND, typestore=types)
             for count, data in enumerate(jpegs(source), start=1):
-                moment = round((count - 1) / rate * 1e9)
-                message = _message(types, data, moment, ros1)
-                writer.write(connection, moment, serialize(message, KIND))
+                stamp_ns = round((count - 1) / rate * 1e9)
+                message = _message(types, data, stamp_ns, ros1)
+                writer.write(connection, stamp_ns, serialize(message, KIND))
     except BaseException:
         # half a bag would be in the way of the next try
         if bag.is_dir():
@@ -88,8 +88,8 @@ def write_bag(source: Path, bag: Path, *, topic: str, rate: float, storage: str)
     return count
 
 
-def _message(types: Typestore, data: np.ndarray, moment: int, ros1: bool) -> object:
-    time = types.types['builtin_interfaces/msg/Time'](moment // 10**9, moment % 10**9)
+def _message(types: Typestore, data: np.ndarray, stamp_ns: int, ros1: bool) -> object:
+    time = types.types['builtin_interfaces/msg/Time'](stamp_ns // 10**9, stamp_ns % 10**9)
     sequence = {'seq': 0} if ros1 else {}
     header = types.types['std_msgs/msg/Header'](**sequence, stamp=time, frame_id='camera')
     return types.types[KIND](header=header, format='jpeg', data=data)

@@ -69,7 +69,7 @@ def weights(out: Path) -> dict[str, Tensor]:
 def train_in_halves(
     config: Config, data: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[int]:
-    """Train, interrupted in the fifth step, and resume; give the step before each step taken."""
+    """Train, interrupted in the fifth step, and resume; return the step before each step taken."""
     learn, calls = training.Run.learn, []
 
     def interrupted(run: training.Run, batch: object) -> Tensor:

@@ -25,7 +25,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope='session')
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give six small pairs, and a few clean and rainy images."""
+    """Return six small pairs, and a few clean and rainy images."""
     root, rng = tmp_path_factory.mktemp('data'), np.random.default_rng(0)
     for name in ('pairs/rainy', 'pairs/clean', 'clean', 'real'):
         (root / name).mkdir(parents=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import csv
 from pathlib import Path
+import shutil
 import sys
 
 from helpers.data import ROOT
@@ -25,7 +26,7 @@ STUDIES = ROOT / 'training' / 'studies'
 
 @pytest.fixture
 def data(tmp_path: Path, street: np.ndarray) -> Path:
-    """Give four pairs; two of them are for validation."""
+    """Return four pairs; two of them are for validation."""
     root, rng = tmp_path / 'data', np.random.default_rng(0)
     for name in ('rainy', 'clean'):
         (root / 'pairs' / name).mkdir(parents=True)
@@ -74,7 +75,7 @@ class TorchEngine:
 def run(
     study: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., int]:
-    """Give the command on that study, timed on a small frame."""
+    """Return the command on that study, timed on a small frame."""
     monkeypatch.setattr(ablation, 'TIMED_FRAME', (64, 64, 3))
     monkeypatch.setattr(ablation, 'open_engine', TorchEngine)
 
@@ -216,6 +217,25 @@ def test_only_what_is_held_out_is_scored(
 
     assert [scene.number for scene in scenes] == [1, 2, 3, 4]
     assert of_all == of_held_out
+
+
+def test_sets_are_swapped_in_scoring_as_they_are_in_training(
+    run: Callable[..., int], study: Path, data: Path, tmp_path: Path
+) -> None:
+    assert run('--arms', 'as it is') == 0
+    first = rows(tmp_path / 'out')
+    (data / 'pairs' / 'rainy').rename(data / 'rainy')
+    (data / 'pairs' / 'clean').rename(data / 'pairs' / 'rainy')
+    (data / 'rainy').rename(data / 'pairs' / 'clean')
+    shutil.rmtree(tmp_path / 'out')
+
+    assert run('--arms', 'as it is') == 2
+    values = yaml.safe_load(study.read_text())
+    values['experiment']['pairs'] = {'pairs': {'share': 1.0, 'swapped': True}}
+    study.write_text(yaml.safe_dump(values, sort_keys=False))
+    assert run('--arms', 'as it is') == 0
+
+    assert [row['own'] for row in rows(tmp_path / 'out')] == [row['own'] for row in first]
 
 
 @pytest.mark.parametrize('seeds', [[], [1, -1]])

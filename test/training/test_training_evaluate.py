@@ -43,7 +43,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def pairs(tmp_path: Path, street: np.ndarray) -> Path:
-    """Give pairs 1 to 3, with 9 grey levels of rain in the first and 7 in the others."""
+    """Return pairs 1 to 3, with 9 grey levels of rain in the first and 7 in the others."""
     clean = np.clip(street, 0, 240)
     for number, rain in ((1, 9), (2, 7), (3, 7)):
         for name, image in (('rainy', clean + np.uint8(rain)), ('clean', clean)):

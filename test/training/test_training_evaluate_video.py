@@ -20,7 +20,7 @@ SCRIPT = ROOT / 'training' / 'evaluate_video.py'
 
 
 class Engine:
-    """Gives back what it is told to."""
+    """Returns the images that it was made with."""
 
     name, precision, problem = 'told', 'u8', ''
 

@@ -13,7 +13,7 @@ from training.scores.similarity import ssim
 
 
 def pixels(*samples: tuple[float, ...]) -> Tensor:
-    """Give features [1, d, 1, pixels] of the given samples of d channels."""
+    """Return features [1, d, 1, pixels] of the given samples of d channels."""
     return torch.tensor(samples).T[None, :, None, :].clone().requires_grad_()
 
 

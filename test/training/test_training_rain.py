@@ -56,7 +56,7 @@ def test_the_measured_statistics_are_those_of_the_data(name: str) -> None:
 
 
 def test_streaks_fall_in_the_direction_asked_for() -> None:
-    rain = Rain(angle=30.0, density=0.0005, length=30.0, brightness=0.5)
+    rain = Rain(angle=30.0, density=0.0005, length_px=30.0, brightness=0.5)
     layer = streak_layer(200, 200, rain, np.random.default_rng(0))
 
     def along(tilt: float) -> float:

@@ -116,6 +116,12 @@ def test_weights_that_float16_cannot_carry_release_nothing(
     assert list(folder.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_written_to_is_named_first(tmp_path: Path) -> None:
+    (tmp_path / 'file').touch()
+    with pytest.raises(DataError, match='file: cannot be written to'):
+        release(tmp_path / 'no weights', 'small', tmp_path / 'file')
+
+
 def test_a_folder_without_rain_free_images_is_named(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match='dry: no such folder'):
         release(trained, 'small', tmp_path, [tmp_path / 'dry'])

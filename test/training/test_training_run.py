@@ -60,7 +60,7 @@ def config(**changes: object) -> Config:
 
 
 def batches() -> list[Batch]:
-    """Give two batches, the second with far smaller gradients."""
+    """Return two batches, the second with far smaller gradients."""
     noise = np.random.default_rng(0).random((2, 3, 2, 3, 16, 16), np.float32)
     return [
         Batch(

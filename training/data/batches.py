@@ -103,7 +103,7 @@ def batches(crops: Crops, start: int, steps: int, workers: int) -> Iterator[Batc
     :raises DataError: as the sources do.
     """
     for batch in DataLoader(
-        _Carrier(crops),
+        _ErrorsReturned(crops),
         batch_size=None,
         sampler=range(start, steps),
         num_workers=workers,
@@ -115,8 +115,8 @@ def batches(crops: Crops, start: int, steps: int, workers: int) -> Iterator[Batc
 
 
 @dataclass(frozen=True)
-class _Carrier(Dataset):
-    """Hands on what is wrong with the data: raised in a worker it comes with its traceback."""
+class _ErrorsReturned(Dataset):
+    """Returns errors of the data: raised in a worker process they would come with a traceback."""
 
     crops: Crops
 

@@ -20,7 +20,7 @@ SMALLEST_VARIANCE = 1e-8
 
 def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     """
-    Give the mean and the covariance of features over all pixels of the batch on all processes.
+    Return the mean and the covariance of features over all pixels of the batch on all processes.
 
     :param features: [N, d, H, W], float of any precision; taken as N H W samples of d channels.
     :returns: float32 [d] and [d, d]. The covariance is divided by the number of samples - 1,
@@ -58,7 +58,7 @@ def matching(synthetic: Tensor, real: Tensor, normalise: bool = False) -> Tensor
 
 
 def charbonnier(output: Tensor, target: Tensor) -> Tensor:
-    """Give the mean of sqrt(difference² + 1e-6), a smooth L1 (Lai et al. 2017)."""
+    """Return the mean of sqrt(difference² + 1e-6), a smooth L1 (Lai et al. 2017)."""
     return torch.sqrt((output - target) ** 2 + 1e-6).mean()
 
 

@@ -119,13 +119,21 @@ class Run:
             self.scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         # gradients are the same on all processes, so they all skip or none
-        if torch.isfinite(norm):
-            self._update()
-            self.average.update_parameters(self.network)
-            self.skipped_in_a_row = 0
-        else:
+        self._update(skip=not torch.isfinite(norm))
+        return torch.stack([supervision.detach(), match.detach()])
+
+    def _update(self, skip: bool) -> None:
+        """Move the weights, unless this step is skipped, and count it."""
+        if skip:
             self.skipped += 1
             self.skipped_in_a_row += 1
+        else:
+            for optimizer in self.optimizers.values():
+                for group in optimizer.param_groups:
+                    group['lr'] = learning_rate(self.config, self.step)
+                self.scaler.step(optimizer)
+            self.average.update_parameters(self.network)
+            self.skipped_in_a_row = 0
         self.scaler.update()
         self.step += 1
         if self.skipped_in_a_row == MOST_SKIPPED:
@@ -134,13 +142,6 @@ class Run:
                 'row; train into another --out with a smaller learning_rate or in '
                 'another precision; start may name last.safetensors'
             )
-        return torch.stack([supervision.detach(), match.detach()])
-
-    def _update(self) -> None:
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group['lr'] = learning_rate(self.config, self.step)
-            self.scaler.step(optimizer)
 
     def derain(self, image: np.ndarray) -> np.ndarray:
         """De-rain a uint8 RGB image [H, W, 3] with the averaged weights."""

@@ -27,7 +27,7 @@ def luma(image: np.ndarray) -> np.ndarray:
 
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:
     """
-    Give the PSNR in dB of two uint8 images of one shape; infinite where they are identical.
+    Return the PSNR in dB of two uint8 images of one shape; infinite where they are identical.
 
     :raises ValueError: the shapes differ.
     """
@@ -38,7 +38,7 @@ def psnr(image: np.ndarray, reference: np.ndarray) -> float:
 
 def ssim(image: np.ndarray, reference: np.ndarray) -> float:
     """
-    Give the SSIM of two uint8 images [H, W] or [H, W, C], H and W at least 11.
+    Return the SSIM of two uint8 images [H, W] or [H, W, C], H and W at least 11.
 
     Gaussian window 11x11, σ 1.5, only where it fits whole; the mean over channels.
 
@@ -53,7 +53,7 @@ def ssim(image: np.ndarray, reference: np.ndarray) -> float:
 
 
 def scores(image: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """Give psnr_y, ssim_y, psnr_rgb and ssim_rgb of two uint8 RGB images [H, W, 3]."""
+    """Return psnr_y, ssim_y, psnr_rgb and ssim_rgb of two uint8 RGB images [H, W, 3]."""
     y, reference_y = luma(image), luma(reference)
     return {
         'psnr_y': psnr(y, reference_y),
@@ -78,7 +78,7 @@ def rain_energy_removed(rainy: np.ndarray, output: np.ndarray) -> float:
 
 
 def mean_scores(rows: list[dict[str, float]]) -> dict[str, float | None]:
-    """Give the mean of each score over the images where it is finite; None if it is nowhere."""
+    """Return the mean of each score over the images where it is finite; None if it is nowhere."""
     means = {}
     for name in rows[0]:
         finite = [row[name] for row in rows if math.isfinite(row[name])]
