@@ -25,7 +25,7 @@ import torch
 
 from training.configuration import Bag, Config, read_config
 from training.data.bags import BagFrames
-from training.data.crops import Batch, batches, Crops
+from training.data.batches import Batch, batches, Crops
 from training.data.dataset import read_data
 from training.loop.run import Run
 from training.write_bag import write_bag
@@ -34,7 +34,7 @@ CONFIG = Path(__file__).resolve().parents[1] / 'training' / 'config' / 'fast.yam
 
 
 def rate(work: Callable[[int], object], count: int) -> float:
-    """Give how often per second work, of which ``count`` is done, gets done."""
+    """Return how often per second a piece of work is done; it is done ``count`` times."""
     start = time.perf_counter()
     for index in range(count):
         work(index)
@@ -42,7 +42,7 @@ def rate(work: Callable[[int], object], count: int) -> float:
 
 
 def measure(config: Config, root: Path, rounds: int, steps: int) -> dict[str, float]:
-    """Give images per second: of the data alone, the network alone, and training."""
+    """Return images per second: of the data alone, the network alone, and training."""
     data = read_data(config, root)
     run = Run(config, torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
     crops = Crops(
@@ -74,7 +74,7 @@ def measure(config: Config, root: Path, rounds: int, steps: int) -> dict[str, fl
 
 
 def measure_bag(images: Path, frames: int) -> dict[str, float]:
-    """Give what one process reads from a bag, at random: frames per second, bytes per frame."""
+    """Return what one process reads from a bag, at random: frames per second, bytes per frame."""
     with TemporaryDirectory() as folder:
         os.environ['XDG_CACHE_HOME'] = folder
         bag = Path(folder) / 'bag'

@@ -16,7 +16,7 @@ from derain_ros.media.recordings import is_bag
 from derain_ros.media.videos import video_facts, video_frames
 from training.data.rain import add_rain, Rain, streak_layer
 
-CLIP_RAIN = Rain(angle=-12.0, density=0.002, length=26.0, brightness=0.4)
+CLIP_RAIN = Rain(angle=-12.0, density=0.002, length_px=26.0, brightness=0.4)
 CLIP_LAYERS, CLIP_SHIFT = 16, 128
 # what people can watch, whatever the stamps or the header say
 SLOWEST_HZ, FASTEST_HZ = 1.0, 100.0

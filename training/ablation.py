@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-What does each ingredient give? Train without and with it, equally long, and score both.
+Train the arms of a study, each with another ingredient, equally long, and score them.
 
     OMP_NUM_THREADS=1 python3 training/ablation.py --study training/studies/recipe.yaml \
         --data DATA --out runs/recipe
@@ -10,7 +10,7 @@ Run it again after an interruption, and it goes on.
 
 import argparse
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import StringIO
 from itertools import product
 from pathlib import Path
@@ -24,19 +24,23 @@ if not __package__:  # run as a file: lets this repository be imported
 
 import cv2
 import numpy as np
+from pydantic.dataclasses import dataclass
 
-from derain_ros.errors import DataError, EngineError, ModelError
+from derain_ros.errors import DataError
 from derain_ros.files import write_atomically
-from training.configuration import build, Config, ConfigError, make_config, read_yaml
-from training.evaluate import derain, evaluate, open_engine, read_scenes, Scene, summarize
-from training.loop.start import RunError
+from training.commands import command
+from training.configuration import Config, make_config, STRICT_KEYS
+from training.data.scenes import numbered, read_scenes, Scene
+from training.errors import ConfigError, RunError
+from training.scores.evaluation import derain, evaluate, open_engine, summarize
 from training.train import train
+from training.yaml_files import parse, read_yaml
 
-FRAME = (720, 1280, 3)
-TIMED = 5
+TIMED_FRAME = (720, 1280, 3)
+TIMED_RUNS = 5
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT_KEYS)
 class Study:
     """
     An ablation: one experiment, and what its arms change of it.
@@ -57,7 +61,7 @@ def read_study(path: Path) -> tuple[Study, dict[str, Config]]:
 
     :raises ConfigError: the file cannot be read, or an arm is no experiment.
     """
-    study = build(Study, read_yaml(path), str(path))
+    study = parse(Study, read_yaml(path), str(path))
     if not study.seeds or min(study.seeds) < 0:
         raise ConfigError(f'{path}: seeds: {study.seeds}; name one or more, from 0 up')
     return study, {
@@ -67,29 +71,28 @@ def read_study(path: Path) -> tuple[Study, dict[str, Config]]:
 
 
 def held_out(scenes: list[Scene], config: Config) -> list[Scene]:
-    """Give those that the experiment does not train on."""
-    first, last = config.validation
-    return [scene for scene in scenes if scene.number in range(first, last + 1)]
+    """Return the scenes that the experiment does not train on."""
+    return numbered(scenes, *config.validation)
 
 
 def score(sets: dict[str, list[Scene]], config: Config, weights: Path) -> dict[str, float]:
-    """Give the mean PSNR (Y) on the validation pairs of each set, and the ms of a 720p frame."""
+    """Return the mean PSNR (Y) on the validation pairs of each set, and the ms of a frame."""
     engine = open_engine(str(weights))
     values = {}
     for name, scenes in sets.items():
         rows = [row for _, _, row in evaluate(engine, held_out(scenes, config))]
         values[name] = summarize(rows)['mean']['psnr_y']
-    frame = np.random.default_rng(0).integers(0, 256, FRAME, np.uint8)
-    times = []
-    for _ in range(TIMED + 1):
+    frame = np.random.default_rng(0).integers(0, 256, TIMED_FRAME, np.uint8)
+    times_s = []
+    for _ in range(TIMED_RUNS + 1):
         start = time.perf_counter()
         derain(engine, frame)
-        times.append(time.perf_counter() - start)
-    return values | {'ms': statistics.median(times[1:]) * 1e3}
+        times_s.append(time.perf_counter() - start)
+    return values | {'ms': statistics.median(times_s[1:]) * 1e3}
 
 
 def table(rows: list[dict]) -> str:
-    """Give a Markdown table of each arm: mean over the seeds ± standard deviation."""
+    """Return a Markdown table of each arm: mean over the seeds ± standard deviation."""
     columns = [name for name in rows[0] if name not in ('arm', 'seed', 'steps')]
     lines = [
         '| ' + ' | '.join(['arm', 'seeds', *columns]) + ' |',
@@ -117,7 +120,7 @@ def ablate(
     :raises RunError: an arm is no longer the experiment that was trained, or shorter, or
         scores.csv is of other sets.
     """
-    sets = {name: read_scenes(root / folder, 'pairs') for name, folder in study.scores.items()}
+    sets = _read_sets(study, configs, root)
     for arm, (name, scenes) in product(arms, sets.items()):
         if not held_out(scenes, configs[arm]):
             first, last = configs[arm].validation
@@ -148,6 +151,17 @@ def ablate(
         _write(rows, out)
 
 
+def _read_sets(study: Study, configs: dict[str, Config], root: Path) -> dict[str, list[Scene]]:
+    """Read what is scored; sets that are trained on too are swapped as they are there."""
+    pairs = {name: pairs for config in configs.values() for name, pairs in config.pairs.items()}
+    return {
+        name: read_scenes(
+            root / folder, 'pairs', pairs[folder].swapped if folder in pairs else None
+        )
+        for name, folder in study.scores.items()
+    }
+
+
 def _write(rows: list[dict], out: Path) -> None:
     text = StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]))
@@ -158,7 +172,7 @@ def _write(rows: list[dict], out: Path) -> None:
 
 
 def slug(arm: str) -> str:
-    """Give the name of an arm as a folder's."""
+    """Return the name of an arm as that of a folder."""
     return re.sub(r'[^a-z0-9]+', '-', arm.lower()).strip('-')
 
 
@@ -169,7 +183,8 @@ def _rows(path: Path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
-def main() -> int:
+@command
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('--study', type=Path, required=True, help='a file like those in studies/')
     parser.add_argument('--data', type=Path, required=True, help='folder of the image folders')
@@ -177,18 +192,13 @@ def main() -> int:
     parser.add_argument('--arms', nargs='+', help='only these of the study')
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    try:
-        study, configs = read_study(arguments.study)
-        for arm in arguments.arms or []:
-            if arm not in configs:
-                raise ConfigError(
-                    f"{arguments.study}: has no arm '{arm}'; it has " + ', '.join(configs)
-                )
-        ablate(study, configs, arguments.data, arguments.out, arguments.arms or list(configs))
-    except (ConfigError, DataError, RunError, ModelError, EngineError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    study, configs = read_study(arguments.study)
+    for arm in arguments.arms or []:
+        if arm not in configs:
+            raise ConfigError(
+                f"{arguments.study}: has no arm '{arm}'; it has " + ', '.join(configs)
+            )
+    ablate(study, configs, arguments.data, arguments.out, arguments.arms or list(configs))
 
 
 if __name__ == '__main__':

@@ -1,25 +1,47 @@
 """Experiments: one YAML file each, every key checked before anything starts."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, MISSING
-from difflib import get_close_matches
+from collections.abc import Iterator
+from dataclasses import field
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
 
 from derain_ros.model.network import Shape, SHAPES
-from training.loop.losses import SUPERVISED
+from training.yaml_files import parse, read_yaml
 
 # the least that the network takes; the window of SSIM fits into it too
-SMALLEST_CROP = 16
+SMALLEST_CROP_PX = 16
+LOSSES = ('ssim', 'l1', 'charbonnier', 'psnr')
+
+STRICT_KEYS = ConfigDict(extra='forbid', allow_inf_nan=False)
+# strict: neither true nor '1' is a number, and neither 1 nor 'yes' is true
+Flag = Annotated[bool, Field(strict=True)]
+Number = Annotated[float, Field(strict=True)]
+Positive = Annotated[float, Field(strict=True, gt=0)]
+NotNegative = Annotated[float, Field(strict=True, ge=0)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Integer = Annotated[int, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Natural = Annotated[int, Field(strict=True, ge=0)]
 
 
-class ConfigError(ValueError):
-    """An experiment that cannot run; the message names the key, the reason and the way out."""
+@dataclass(frozen=True, kw_only=True, config=STRICT_KEYS)
+class PairSet:
+    """
+    A folder of rainy/clean pairs.
+
+    :param share: of the crops that are cut from it.
+    :param swapped: True: the images in the place of the rainy ones are the clean ones; False:
+        they are not, even where they are darker; None: darker ones are refused.
+    """
+
+    share: NotNegative
+    swapped: Flag | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT_KEYS)
 class Bag:
     """
     A recording of real rain.
@@ -31,11 +53,11 @@ class Bag:
 
     path: str
     topics: list[str] = field(default_factory=list)
-    start: float = 0.0
-    stop: float | None = None
+    start: Number = 0.0
+    stop: Number | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT_KEYS)
 class Real:
     """
     Unlabelled real rain.
@@ -49,43 +71,105 @@ class Real:
     bags: list[Bag] = field(default_factory=list)
     validation_bags: list[Bag] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
-    crops_per_frame: int = 4
+    crops_per_frame: Count = 4
 
 
-@dataclass(frozen=True, kw_only=True)
+def _shape_by_name(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value not in SHAPES:
+        raise ValueError(
+            f"'{value}' is unknown; known are {', '.join(SHAPES)}, or say channels, units, "
+            'scales and unshuffle'
+        )
+    return SHAPES[value]
+
+
+def _possible_shape(shape: Shape) -> Shape:
+    if min(shape.channels, shape.units, shape.scales, shape.unshuffle) < 1:
+        raise ValueError('channels, units, scales and unshuffle must be at least 1')
+    return shape
+
+
+def _known_losses(loss: str) -> str:
+    if not set(loss.split('+')) <= set(LOSSES):
+        raise ValueError(f"'{loss}' is unknown; join some of {', '.join(LOSSES)} with +")
+    return loss
+
+
+def _with_share(value: Any) -> Any:
+    return value if isinstance(value, (dict, PairSet)) else {'share': value}
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT_KEYS)
 class Config:
     """One experiment; the shipped files explain the keys. A shape goes by name, or key by key."""
 
-    shape: Shape
-    seed: int
-    steps: int
-    batch: int
-    crop: int
-    learning_rate: float
+    shape: Annotated[Shape, BeforeValidator(_shape_by_name), AfterValidator(_possible_shape)]
+    seed: Natural
+    steps: Count
+    batch: Count
+    crop: Integer
+    learning_rate: Positive
     schedule: Literal['constant', 'cosine']
-    weight_decay: float
-    loss: str
-    matching: float
-    ema: float
-    clip: float
+    weight_decay: NotNegative
+    loss: Annotated[str, AfterValidator(_known_losses)]
+    matching: NotNegative
+    ema: Share
+    clip: Positive
     precision: Literal['float32', 'bf16', 'fp16']
-    workers: int
-    validate_every: int
-    checkpoint_every: int
-    validation: list[int]
-    pairs: dict[str, float]
+    workers: Natural
+    validate_every: Count
+    checkpoint_every: Count
+    validation: list[Integer]
+    pairs: dict[str, Annotated[PairSet, BeforeValidator(_with_share)]]
     start: str | None = None
     optimizer: Literal['adam', 'muon'] = 'adam'
-    warm_up: int = 0
-    normalise_matching: bool = False
-    crops_per_image: int | None = None
-    flips: bool = True
+    warm_up: Natural = 0
+    normalise_matching: Flag = False
+    crops_per_image: Count | None = None
+    flips: Flag = True
     clean: list[str] = field(default_factory=list)
-    synthetic: float = 0.0
-    layers: float = 0.0
-    identity: float = 0.0
-    sensor: float = 0.5
+    synthetic: NotNegative = 0.0
+    layers: NotNegative = 0.0
+    identity: NotNegative = 0.0
+    sensor: Share = 0.5
     real: Real = field(default_factory=Real)
+
+    @model_validator(mode='after')
+    def _keys_go_together(self) -> 'Config':
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        multiple = self.shape.multiple
+        if self.crop % multiple or self.crop < SMALLEST_CROP_PX:
+            yield (
+                f'crop {self.crop} must be a multiple of {multiple}, at least {SMALLEST_CROP_PX}'
+            )
+        if len(self.validation) != 2 or self.validation[0] > self.validation[1]:
+            yield f'validation {self.validation} must be two numbers, the first and the last'
+        shares = [pairs.share for pairs in self.pairs.values()]
+        if sum(shares) + self.synthetic + self.layers + self.identity == 0:
+            yield 'no source of crops: give pairs, or clean images and a share for them'
+        if self.synthetic + self.identity > 0 and not self.clean:
+            yield 'synthetic and identity take their backgrounds from clean, which is empty'
+        if self.layers > 0 and not self.pairs:
+            yield 'layers are taken from pairs, which are empty'
+        if self.matching > 0 and not (self.real.bags or self.real.folders):
+            yield (
+                f'matching {self.matching} needs real rain; give real bags or folders, or set '
+                'it to 0'
+            )
+        if self.matching > 0 and self.batch % self.real.crops_per_frame:
+            yield 'batch must be a multiple of real.crops_per_frame'
+        validation_paths = {bag.path for bag in self.real.validation_bags}
+        if validation_paths & {bag.path for bag in self.real.bags}:
+            yield (
+                'real: a bag is in both bags and validation_bags; frames of one bag are too '
+                'much alike'
+            )
 
 
 def read_config(path: Path) -> Config:
@@ -98,164 +182,11 @@ def read_config(path: Path) -> Config:
     return make_config(read_yaml(path), str(path))
 
 
-def read_yaml(path: Path) -> object:
-    """
-    Read a YAML file.
-
-    :raises ConfigError: it cannot be read.
-    """
-    try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f'{path}: not a readable YAML file ({error})') from error
-
-
 def make_config(values: object, where: str) -> Config:
     """
-    Check the keys and values of an experiment; raises as ``read_config`` does.
+    Check the keys and values of an experiment.
 
     :param where: they come from, for the message.
+    :raises ConfigError: as ``read_config`` does.
     """
-    config = build(Config, values, where)
-    for problem in _problems(config):
-        raise ConfigError(f'{where}: {problem}')
-    return config
-
-
-def _problems(config: Config) -> list[str]:
-    shape = config.shape
-    if min(shape.channels, shape.units, shape.scales, shape.unshuffle) < 1:
-        # alone, because without it there is no multiple of it either
-        return ['shape: channels, units, scales and unshuffle must be at least 1']
-    terms = config.loss.split('+')
-    multiple = shape.multiple
-    checks = _ranges(config) | {
-        f"loss '{config.loss}' is unknown; join some of {', '.join(SUPERVISED)} with +": all(
-            term in SUPERVISED for term in terms
-        ),
-        f'crop {config.crop} must be a multiple of {multiple}, at least {SMALLEST_CROP}': config.crop
-        % multiple
-        == 0
-        and config.crop >= SMALLEST_CROP,
-        f'validation {config.validation} must be two numbers, the first and the last': len(
-            config.validation
-        )
-        == 2
-        and config.validation[0] <= config.validation[1],
-        'no source of crops: give pairs, or clean images and a share for them': sum(
-            config.pairs.values()
-        )
-        + config.synthetic
-        + config.layers
-        + config.identity
-        > 0,
-        'synthetic and identity take their backgrounds from clean, which is empty': bool(
-            config.clean
-        )
-        or config.synthetic + config.identity == 0,
-        'layers are taken from pairs, which are empty': bool(config.pairs) or config.layers == 0,
-        f'matching {config.matching} needs real rain; give real bags or folders, or set it to 0': config.matching
-        == 0
-        or bool(config.real.bags or config.real.folders),
-        'real: a bag is in both bags and validation_bags; frames of one bag are too much alike': not (
-            {bag.path for bag in config.real.bags}
-            & {bag.path for bag in config.real.validation_bags}
-        ),
-    }
-    checks['batch must be a multiple of real.crops_per_frame, which must be above 0'] = (
-        config.real.crops_per_frame > 0
-        and (config.matching == 0 or config.batch % config.real.crops_per_frame == 0)
-    )
-    return [problem for problem, holds in checks.items() if not holds]
-
-
-def _ranges(config: Config) -> dict[str, bool]:
-    positive = ('steps', 'batch', 'learning_rate', 'clip', 'validate_every', 'checkpoint_every')
-    least_0 = (
-        'seed',
-        'workers',
-        'warm_up',
-        'weight_decay',
-        'matching',
-        'synthetic',
-        'layers',
-        'identity',
-    )
-    shares = ('ema', 'sensor')
-    return (
-        {f'{name} must be above 0': getattr(config, name) > 0 for name in positive}
-        | {f'{name} must not be negative': getattr(config, name) >= 0 for name in least_0}
-        | {f'{name} must be between 0 and 1': 0 <= getattr(config, name) <= 1 for name in shares}
-        | {
-            f'pairs: the share of {name} must not be negative': share >= 0
-            for name, share in config.pairs.items()
-        }
-        | {
-            'crops_per_image must be above 0': (
-                config.crops_per_image is None or config.crops_per_image > 0
-            )
-        }
-    )
-
-
-def build(kind: type, values: object, where: str) -> Any:
-    """
-    Make a dataclass of a mapping, and of what is nested in it.
-
-    :raises ConfigError: a key is unknown or missing, or its value of another type.
-    """
-    if not isinstance(values, Mapping):
-        raise ConfigError(f'{where}: must be a mapping of keys to values')
-    hints = get_type_hints(kind)
-    for key in values:
-        if key not in hints:
-            near = get_close_matches(str(key), hints, n=1, cutoff=0.0)
-            raise ConfigError(f"{where}: unknown key '{key}'; did you mean '{near[0]}'?")
-    missing = [
-        item.name
-        for item in fields(kind)
-        if item.name not in values and item.default is MISSING and item.default_factory is MISSING
-    ]
-    if missing:
-        raise ConfigError(f'{where}: missing key: {", ".join(missing)}')
-    return kind(
-        **{key: _value(hints[key], value, f"{where}: '{key}'") for key, value in values.items()}
-    )
-
-
-def _value(kind: Any, value: object, where: str) -> Any:
-    """Check a value against its type hint; whole numbers pass for float."""
-    if kind is Shape and isinstance(value, str):
-        if value not in SHAPES:
-            raise ConfigError(
-                f"{where}: '{value}' is unknown; known are {', '.join(SHAPES)}, or "
-                'say channels, units, scales and unshuffle'
-            )
-        return SHAPES[value]
-    if is_dataclass(kind):
-        return build(kind, value, where)
-    arguments = get_args(kind)
-    if get_origin(kind) is Literal:
-        matches = value in arguments
-    elif get_origin(kind) is list and isinstance(value, list):
-        return [_value(arguments[0], item, where) for item in value]
-    elif get_origin(kind) is dict and isinstance(value, dict):
-        return {
-            _value(arguments[0], key, where): _value(arguments[1], item, where)
-            for key, item in value.items()
-        }
-    elif type(None) in arguments:
-        return None if value is None else _value(arguments[0], value, where)
-    elif kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    else:
-        # True counts as a number in Python, but not in an experiment
-        matches = isinstance(value, get_origin(kind) or kind) and isinstance(value, bool) == (
-            kind is bool
-        )
-    if not matches:
-        expected = getattr(kind, '__name__', str(kind)) if not arguments else str(kind)
-        if isinstance(value, str) and kind is float:
-            expected += ' (YAML reads 1e-3 as text; write 1.0e-3)'
-        raise ConfigError(f'{where} is {value!r}, not {expected.replace("typing.", "")}')
-    return value
+    return parse(Config, values, where)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-What a network does to a video that nobody knows the truth of: rain removed, flicker, change.
+Score a network on a video without a truth: rain removed, flicker, change.
 
     python3 training/evaluate_video.py --weights fast --video rain.mp4
     python3 training/evaluate_video.py --weights fast --video frames/ --json video.json
@@ -22,14 +22,15 @@ import cv2
 import numpy as np
 
 from derain_ros.engine.base import Engine
-from derain_ros.errors import DataError, EngineError, ModelError
+from derain_ros.errors import DataError
 from derain_ros.files import write_json
 from derain_ros.media.images import image_files, read_image, VIDEO_SUFFIXES
 from derain_ros.media.videos import video_frames
-from training.evaluate import derain, finite, open_engine
+from training.commands import check_writable, command
+from training.scores.evaluation import derain, none_for_infinite, open_engine
 from training.scores.metrics import luma
 
-STREAK_WIDTH = 9
+WIDEST_STREAK_PX = 9
 
 
 def frames(path: Path) -> Iterator[np.ndarray]:
@@ -56,7 +57,7 @@ def _equal_images(folder: Path) -> Iterator[np.ndarray]:
 
 def streak_energy(image: np.ndarray) -> float:
     """
-    Give the mean square of bright detail narrower across than STREAK_WIDTH pixels.
+    Return the mean square of bright detail narrower across than WIDEST_STREAK_PX pixels.
 
     A white top-hat of the luma with a horizontal line; rain falls steeply, and brightens
     (*inferred*: no published form). Thin upright things count too: compare, do not add up.
@@ -64,12 +65,12 @@ def streak_energy(image: np.ndarray) -> float:
     :param image: uint8 RGB [H, W, 3].
     :returns: squared grey levels, 0 or more.
     """
-    line = np.ones((1, STREAK_WIDTH), np.uint8)
+    line = np.ones((1, WIDEST_STREAK_PX), np.uint8)
     return float(np.mean(cv2.morphologyEx(luma(image), cv2.MORPH_TOPHAT, line).astype(float) ** 2))
 
 
 def mean_difference(one: np.ndarray, other: np.ndarray) -> float:
-    """Give the mean absolute difference of two images of one shape, in grey levels."""
+    """Return the mean absolute difference of two images of one shape, in grey levels."""
     return float(np.mean(cv2.absdiff(one, other)))
 
 
@@ -100,14 +101,15 @@ def evaluate_video(engine: Engine, video: Iterator[np.ndarray]) -> dict[str, flo
 
 
 def _relative(before_after: list) -> float:
-    """Give the sum after by the sum before; 1 where both are 0, and infinite where it was 0."""
+    """Return the sum after by the sum before; 1 where both are 0, and infinite where it was 0."""
     before, after = np.sum(before_after, axis=0) if before_after else (0.0, 0.0)
     if before == after:
         return 1.0
     return float(after / before) if before > 0 else math.inf
 
 
-def main() -> int:
+@command
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument(
         '--weights', required=True, help='released name, safetensors file or ONNX file'
@@ -115,19 +117,16 @@ def main() -> int:
     parser.add_argument('--video', type=Path, required=True, help='video, or folder of frames')
     parser.add_argument('--json', type=Path, help='file to write the result to')
     arguments = parser.parse_args()
-    try:
-        result = evaluate_video(open_engine(arguments.weights), frames(arguments.video))
-        if arguments.json:
-            write_json(arguments.json, finite(result))
-    except (DataError, ModelError, EngineError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    if arguments.json:
+        check_writable(arguments.json.parent)
+    result = evaluate_video(open_engine(arguments.weights), frames(arguments.video))
+    if arguments.json:
+        write_json(arguments.json, none_for_infinite(result))
     print(
         '{frames} frames: streak energy {streak_energy:.3f} of what it was, less in '
         '{frames_with_less:.0%}; flicker {flicker:.3f} of what it was; '
         'pixels change by {change:.2f} grey levels'.format(**result)
     )
-    return 0
 
 
 if __name__ == '__main__':

@@ -11,10 +11,15 @@ from io import StringIO
 from pathlib import Path
 import sys
 
+if not __package__:  # run as a file: lets this repository be imported
+    import _root  # noqa: F401
+
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from derain_ros.errors import DataError
 from derain_ros.files import write_atomically
+from training.commands import command
 
 LOSS, SCORE = 'loss/', 'psnr_y/'
 
@@ -25,7 +30,7 @@ def read_history(run: Path) -> dict[str, dict[int, float]]:
 
     Where an interrupted run went over the same steps twice, the later value counts.
 
-    :raises FileNotFoundError: the run has written nothing.
+    :raises DataError: the run has written nothing.
     """
     names, folder = [], run / 'tensorboard'
     if folder.is_dir():
@@ -33,7 +38,7 @@ def read_history(run: Path) -> dict[str, dict[int, float]]:
         events.Reload()
         names = events.Tags()['scalars']
     if not names:
-        raise FileNotFoundError(f'{run}: has no TensorBoard log; name the --out of a training')
+        raise DataError(f'{run}: has no TensorBoard log; name the --out of a training')
     return {name: {event.step: event.value for event in events.Scalars(name)} for name in names}
 
 
@@ -50,7 +55,11 @@ def write_csv(history: dict[str, dict[int, float]], path: Path) -> None:
 
 
 def plot(history: dict[str, dict[int, float]], path: Path) -> None:
-    """Draw the losses (logarithmic) above the validation scores."""
+    """
+    Draw the losses (logarithmic) above the validation scores.
+
+    :raises DataError: the suffix of the file is of no format that matplotlib knows.
+    """
     figure = Figure(figsize=(8, 6), layout='constrained')
     losses, scores = figure.subplots(2, sharex=True)
     for axes, prefix in ((losses, LOSS), (scores, SCORE)):
@@ -67,24 +76,23 @@ def plot(history: dict[str, dict[int, float]], path: Path) -> None:
             axes.legend()
     losses.set(ylabel='loss', yscale='log')
     scores.set(ylabel='PSNR (Y), dB', xlabel='step')
-    figure.savefig(path)
+    try:
+        figure.savefig(path)
+    except ValueError as error:
+        raise DataError(f'{path}: {error}') from error
 
 
-def main() -> int:
+@command
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('run', type=Path, help='the --out of a training')
     parser.add_argument('--csv', type=Path, required=True, help='table to write')
     parser.add_argument('--plot', type=Path, required=True, help='picture to write: .svg, .png')
     arguments = parser.parse_args()
-    try:
-        history = read_history(arguments.run)
-        # first the picture: matplotlib refuses formats that it does not know
-        plot(history, arguments.plot)
-        write_csv(history, arguments.csv)
-    except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    history = read_history(arguments.run)
+    # first the picture: matplotlib refuses formats that it does not know
+    plot(history, arguments.plot)
+    write_csv(history, arguments.csv)
 
 
 if __name__ == '__main__':

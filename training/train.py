@@ -10,7 +10,7 @@ The same under torchrun trains over processes, GPUs and machines:
 """
 
 import argparse
-from contextlib import closing
+from contextlib import nullcontext
 from pathlib import Path
 import sys
 
@@ -23,39 +23,61 @@ from torch import Tensor
 import torch.distributed
 from tqdm import tqdm
 
-from derain_ros.errors import DataError
-from training.configuration import Config, ConfigError, read_config
-from training.data.crops import batches, Crops
+from training.commands import command
+from training.configuration import Config, read_config
+from training.data.batches import batches, Crops
 from training.data.dataset import Data, read_data
-from training.loop.checkpoints import keep
-from training.loop.processes import join_processes
+from training.errors import RunError
+from training.loop.device import join_processes
+from training.loop.output import check_room, claimed, keep
 from training.loop.reporting import Board, report, validate
 from training.loop.run import Run
-from training.loop.start import RunError
 
-REPORT_EVERY = 20
+REPORT_EVERY_STEPS = 20
+# of the first files, in files of weights: best, last, and a checkpoint that holds the network,
+# its average and two moments of each weight
+FIRST_FILES = 6
 
 
 def train(config: Config, root: Path, out: Path, resume: bool) -> None:
     """
     Train one experiment, or go on training it.
 
+    :param root: what the paths in the experiment are relative to.
     :param out: receives checkpoint.pt, last.safetensors, best.safetensors and tensorboard/.
-    :raises DataError, RunError, OSError: bad data; no start or end; the last file not written.
+    :raises DataError: the data cannot be used.
+    :raises RunError: the run cannot start or go on, or its loss is not finite any more.
+    :raises OSError: the last files cannot be written.
     """
     device, rank, processes = join_processes()
+    with claimed(out) if rank == 0 else nullcontext():
+        run = start_run(config, device, out, resume)
+        if rank == 0:
+            check_room(out, FIRST_FILES * len(run.weights()))
+            if resume and run.step == 0:
+                print(f'{out}: holds no checkpoint to resume from; starting at step 0')
+            if run.precision != config.precision:
+                print(
+                    f'{config.precision}: this CPU has no instructions for it; training in '
+                    f'{run.precision}'
+                )
+        data = read_data(config, root)  # last, because it may take hours
+        take_steps(run, data, out, rank, processes)
+
+
+def start_run(config: Config, device: torch.device, out: Path, resume: bool) -> Run:
+    """Start at step 0, or go on from the checkpoint in ``out``; raises as ``train`` does."""
     checkpoint = out / 'checkpoint.pt'
-    if checkpoint.exists() and not resume:
+    if not checkpoint.exists():
+        return Run(config, device)
+    if not resume:
         raise RunError(f'{out}: holds a run; --resume it, or train into another --out')
-    run = Run(config, device, checkpoint if checkpoint.exists() else None)
-    data = read_data(config, root)  # last, because it may take hours
-    out.mkdir(parents=True, exist_ok=True)
-    if rank == 0 and resume and not checkpoint.exists():
-        print(f'{out}: holds no checkpoint to resume from; starting at step 0')
-    if rank == 0 and run.precision != config.precision:
-        print(
-            f'{config.precision}: this CPU has no instructions for it; training in {run.precision}'
-        )
+    return Run(config, device, checkpoint)
+
+
+def take_steps(run: Run, data: Data, out: Path, rank: int, processes: int) -> None:
+    """Take the steps that are left."""
+    config, terms = run.config, []
     crops = Crops(
         data.sources,
         data.real,
@@ -66,22 +88,19 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
         rank=rank,
         flips=config.flips,
     )
-    terms: list[Tensor] = []
-    with (
-        tqdm(
-            total=config.steps,
-            initial=run.step,
-            unit='img',
-            disable=rank > 0,
-            unit_scale=config.batch * processes,
-            mininterval=1,
-        ) as progress,
-        closing(Board(out / 'tensorboard', run.step, progress)) as board,
-    ):
+    with tqdm(
+        total=config.steps,
+        initial=run.step,
+        unit='img',
+        disable=rank > 0,
+        unit_scale=config.batch * processes,
+        mininterval=1,
+    ) as progress:
+        board = Board(out / 'tensorboard', run.step, progress)
         for batch in batches(crops, run.step, config.steps, config.workers):
-            learnt = run.learn(batch)
+            loss_terms = run.learn(batch)
             if rank == 0:
-                terms.append(learnt)
+                terms.append(loss_terms)
                 progress.update()
                 after_step(run, data, terms, out, board, progress)
 
@@ -91,7 +110,7 @@ def after_step(
 ) -> None:
     """Report, validate and keep what is due; ``terms`` are the losses not reported yet."""
     last = run.step == run.config.steps
-    if run.step % REPORT_EVERY == 0 or last:
+    if run.step % REPORT_EVERY_STEPS == 0 or last:
         report(run, torch.stack(terms).mean(0).tolist(), board, progress)
         terms.clear()
     if run.step % run.config.validate_every == 0 or last:
@@ -103,7 +122,8 @@ def after_step(
         keep(out / 'checkpoint.pt', run.checkpoint(), last, progress)
 
 
-def main() -> int:
+@command
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('--config', type=Path, required=True, help='experiment, a YAML file')
     parser.add_argument(
@@ -118,13 +138,9 @@ def main() -> int:
     cv2.setNumThreads(1)  # beside the network's threads more of them only get in the way
     try:
         train(read_config(arguments.config), arguments.data, arguments.out, arguments.resume)
-    except (ConfigError, DataError, RunError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-    return 0
 
 
 if __name__ == '__main__':

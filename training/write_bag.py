@@ -25,13 +25,14 @@ from rosbags.typesys.store import Typestore
 from derain_ros.errors import DataError
 from derain_ros.media.images import image_files, read_image, VIDEO_SUFFIXES
 from derain_ros.media.videos import video_frames
+from training.commands import command
 
 KIND = 'sensor_msgs/msg/CompressedImage'
 
 
 def jpegs(source: Path) -> Iterator[np.ndarray]:
     """
-    Give the images of a folder, or the frames of a video, as JPEG files, uint8 [bytes].
+    Read the images of a folder, or the frames of a video, as JPEG files, uint8 [bytes].
 
     :raises DataError: there is nothing to read, or it is broken.
     """
@@ -74,9 +75,9 @@ def write_bag(source: Path, bag: Path, *, topic: str, rate: float, storage: str)
         ) as writer:
             connection = writer.add_connection(topic, KIND, typestore=types)
             for count, data in enumerate(jpegs(source), start=1):
-                moment = round((count - 1) / rate * 1e9)
-                message = _message(types, data, moment, ros1)
-                writer.write(connection, moment, serialize(message, KIND))
+                stamp_ns = round((count - 1) / rate * 1e9)
+                message = _message(types, data, stamp_ns, ros1)
+                writer.write(connection, stamp_ns, serialize(message, KIND))
     except BaseException:
         # half a bag would be in the way of the next try
         if bag.is_dir():
@@ -87,14 +88,15 @@ def write_bag(source: Path, bag: Path, *, topic: str, rate: float, storage: str)
     return count
 
 
-def _message(types: Typestore, data: np.ndarray, moment: int, ros1: bool) -> object:
-    time = types.types['builtin_interfaces/msg/Time'](moment // 10**9, moment % 10**9)
+def _message(types: Typestore, data: np.ndarray, stamp_ns: int, ros1: bool) -> object:
+    time = types.types['builtin_interfaces/msg/Time'](stamp_ns // 10**9, stamp_ns % 10**9)
     sequence = {'seq': 0} if ros1 else {}
     header = types.types['std_msgs/msg/Header'](**sequence, stamp=time, frame_id='camera')
     return types.types[KIND](header=header, format='jpeg', data=data)
 
 
-def main() -> int:
+@command
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('source', type=Path, help='folder of images, or video')
     parser.add_argument('bag', type=Path, help='to write: NAME.bag for ROS 1, NAME for ROS 2')
@@ -104,19 +106,14 @@ def main() -> int:
         '--storage', choices=('mcap', 'sqlite3'), default='mcap', help='of a ROS 2 bag (mcap)'
     )
     arguments = parser.parse_args()
-    try:
-        count = write_bag(
-            arguments.source,
-            arguments.bag,
-            topic=arguments.topic,
-            rate=arguments.rate,
-            storage=arguments.storage,
-        )
-    except (DataError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    count = write_bag(
+        arguments.source,
+        arguments.bag,
+        topic=arguments.topic,
+        rate=arguments.rate,
+        storage=arguments.storage,
+    )
     print(f'{arguments.bag}: {count} images on {arguments.topic}')
-    return 0
 
 
 if __name__ == '__main__':

@@ -25,8 +25,9 @@ FIRST_PAUSE_S, DOUBLINGS, LONGEST_PAUSE_S = 10.0, 6, 600.0
 FORGOTTEN_S = 60.0
 # TensorRT needs minutes to time its kernels on a small GPU; a build beyond this is a problem
 SLOW_BUILD_S = 900.0
-# a GPU that hangs misses every deadline; one that is busy, some
-MOST_MISSES = 10
+# A GPU that hangs misses every deadline; one that is busy, some. Fewer than the misses after which
+# a stream leaves its engine alone (stream/policy.py), so that the CPU gets its chance first.
+MOST_MISSES = 3
 
 
 class Builder(Protocol):

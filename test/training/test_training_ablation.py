@@ -3,13 +3,13 @@
 from collections.abc import Callable
 import csv
 from pathlib import Path
+import shutil
 import sys
 
 from helpers.data import ROOT
 import numpy as np
 from PIL import Image
 import pytest
-import test_training_loop as loop
 import torch
 import yaml
 
@@ -17,25 +17,24 @@ from derain_ros.model.export import load_network
 from derain_ros.model.graph import MODELS
 from training import ablation
 from training.ablation import read_study, slug
-from training.configuration import ConfigError
-from training.evaluate import read_scenes
+from training.data.scenes import read_scenes
+from training.errors import ConfigError
 
-# small tests are quick on one, and a GPU has other results
-one_thread = loop.one_thread
+pytestmark = pytest.mark.usefixtures('one_thread')
 STUDIES = ROOT / 'training' / 'studies'
 
 
 @pytest.fixture
 def data(tmp_path: Path, street: np.ndarray) -> Path:
-    """Give four pairs; two of them are for validation."""
+    """Return four pairs; two of them are for validation."""
     root, rng = tmp_path / 'data', np.random.default_rng(0)
     for name in ('rainy', 'clean'):
         (root / 'pairs' / name).mkdir(parents=True)
     for index in range(1, 5):
-        clean = np.ascontiguousarray(street[:64, index : index + 64])
+        clean = np.minimum(street[:64, index : index + 64], 205)
         streaks = (rng.random((64, 64, 1)) < 0.05) * np.uint8(50)
         Image.fromarray(clean).save(root / f'pairs/clean/{index}.png')
-        Image.fromarray(np.minimum(clean, 205) + streaks).save(root / f'pairs/rainy/{index}.png')
+        Image.fromarray(clean + streaks).save(root / f'pairs/rainy/{index}.png')
     return root
 
 
@@ -76,8 +75,8 @@ class TorchEngine:
 def run(
     study: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., int]:
-    """Give the command on that study, timed on a small frame."""
-    monkeypatch.setattr(ablation, 'FRAME', (64, 64, 3))
+    """Return the command on that study, timed on a small frame."""
+    monkeypatch.setattr(ablation, 'TIMED_FRAME', (64, 64, 3))
     monkeypatch.setattr(ablation, 'open_engine', TorchEngine)
 
     def command(*more: str) -> int:
@@ -208,7 +207,7 @@ def test_only_what_is_held_out_is_scored(
     study: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ablation, 'open_engine', TorchEngine)
-    monkeypatch.setattr(ablation, 'FRAME', (64, 64, 3))
+    monkeypatch.setattr(ablation, 'TIMED_FRAME', (64, 64, 3))
     config = read_study(study)[1]['as it is']
     scenes, weights = read_scenes(data / 'pairs', 'pairs'), MODELS / 'fast.safetensors'
 
@@ -218,6 +217,25 @@ def test_only_what_is_held_out_is_scored(
 
     assert [scene.number for scene in scenes] == [1, 2, 3, 4]
     assert of_all == of_held_out
+
+
+def test_sets_are_swapped_in_scoring_as_they_are_in_training(
+    run: Callable[..., int], study: Path, data: Path, tmp_path: Path
+) -> None:
+    assert run('--arms', 'as it is') == 0
+    first = rows(tmp_path / 'out')
+    (data / 'pairs' / 'rainy').rename(data / 'rainy')
+    (data / 'pairs' / 'clean').rename(data / 'pairs' / 'rainy')
+    (data / 'rainy').rename(data / 'pairs' / 'clean')
+    shutil.rmtree(tmp_path / 'out')
+
+    assert run('--arms', 'as it is') == 2
+    values = yaml.safe_load(study.read_text())
+    values['experiment']['pairs'] = {'pairs': {'share': 1.0, 'swapped': True}}
+    study.write_text(yaml.safe_dump(values, sort_keys=False))
+    assert run('--arms', 'as it is') == 0
+
+    assert [row['own'] for row in rows(tmp_path / 'out')] == [row['own'] for row in first]
 
 
 @pytest.mark.parametrize('seeds', [[], [1, -1]])

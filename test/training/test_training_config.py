@@ -8,7 +8,8 @@ import yaml
 
 from derain_ros.model.graph import MODELS
 from derain_ros.model.network import Shape, SHAPES
-from training.configuration import ConfigError, read_config
+from training.configuration import read_config
+from training.errors import ConfigError
 
 CONFIGS = ROOT / 'training' / 'config'
 
@@ -57,40 +58,50 @@ def test_a_shape_can_be_spelt_out(tmp_path: Path) -> None:
     ('changes', 'message'),
     [
         ({'learning_rat': 1e-3}, "unknown key 'learning_rat'; did you mean 'learning_rate'?"),
-        ({'real': {'folder': ['x']}}, "'real': unknown key 'folder'; did you mean 'folders'?"),
-        ({'real': {'bags': [{'path': 'x', 'topic': 'y'}]}}, "did you mean 'topics'?"),
+        ({'real': {'folder': ['x']}}, "real: unknown key 'folder'; did you mean 'folders'?"),
+        (
+            {'real': {'bags': [{'path': 'x', 'topic': 'y'}]}},
+            "real.bags[0]: unknown key 'topic'; did you mean 'topics'?",
+        ),
+        (
+            {'real': {'bags': [{'path': 'x', 'topics': 'y'}]}},
+            "real.bags[0].topics: should be a valid list, not 'y'",
+        ),
         ({'seed': None}, 'missing key: seed'),
-        ({'steps': 'many'}, "'steps' is 'many', not int"),
-        ({'steps': True}, "'steps' is True, not int"),
-        ({'normalise_matching': 1}, "'normalise_matching' is 1, not bool"),
+        ({'steps': 'many'}, "steps: should be a valid integer, not 'many'"),
+        ({'steps': True}, 'steps: should be a valid integer, not True'),
+        ({'normalise_matching': 1}, 'normalise_matching: should be a valid boolean, not 1'),
         ({'learning_rate': '1e-3'}, 'YAML reads 1e-3 as text; write 1.0e-3'),
-        ({'schedule': 'step'}, "'schedule' is 'step', not Literal['constant', 'cosine']"),
+        ({'schedule': 'step'}, "schedule: should be 'constant' or 'cosine', not 'step'"),
         (
             {'loss': 'ssim+mse'},
-            "loss 'ssim+mse' is unknown; join some of ssim, l1, charbonnier, psnr",
+            "loss: 'ssim+mse' is unknown; join some of ssim, l1, charbonnier, psnr",
         ),
-        ({'shape': 'huge'}, "'shape': 'huge' is unknown; known are reference, fast"),
+        ({'shape': 'huge'}, "shape: 'huge' is unknown; known are reference, fast"),
         ({'shape': {'channel': 8, 'units': 1}}, "unknown key 'channel'; did you mean 'channels'?"),
         ({'crop': 60}, 'crop 60 must be a multiple of 8'),
-        ({'steps': 0}, 'steps must be above 0'),
+        ({'steps': 0}, 'steps: should be greater than or equal to 1, not 0'),
         ({'validation': [5]}, 'validation [5] must be two numbers'),
         (
             {'validation': [20, 10]},
             'validation [20, 10] must be two numbers, the first and the last',
         ),
-        ({'ema': 1.5}, 'ema must be between 0 and 1'),
-        ({'sensor': 1.5}, 'sensor must be between 0 and 1'),
-        ({'sensor': -0.5}, 'sensor must be between 0 and 1'),
-        ({'pairs': {'rain_light': -1.0}}, 'pairs: the share of rain_light must not be negative'),
-        ({'synthetic': -0.5}, 'synthetic must not be negative'),
-        ({'layers': -0.5}, 'layers must not be negative'),
-        ({'identity': -0.5}, 'identity must not be negative'),
-        ({'seed': -1}, 'seed must not be negative'),
-        ({'workers': -1}, 'workers must not be negative'),
-        ({'warm_up': -1}, 'warm_up must not be negative'),
-        ({'weight_decay': -0.1}, 'weight_decay must not be negative'),
-        ({'matching': -1.0}, 'matching must not be negative'),
-        ({'crops_per_image': 0}, 'crops_per_image must be above 0'),
+        ({'ema': 1.5}, 'ema: should be less than or equal to 1, not 1.5'),
+        ({'sensor': 1.5}, 'sensor: should be less than or equal to 1, not 1.5'),
+        ({'sensor': -0.5}, 'sensor: should be greater than or equal to 0, not -0.5'),
+        (
+            {'pairs': {'rain_light': -1.0}},
+            'pairs.rain_light.share: should be greater than or equal to 0, not -1.0',
+        ),
+        ({'synthetic': -0.5}, 'synthetic: should be greater than or equal to 0, not -'),
+        ({'layers': -0.5}, 'layers: should be greater than or equal to 0, not -'),
+        ({'identity': -0.5}, 'identity: should be greater than or equal to 0, not -'),
+        ({'seed': -1}, 'seed: should be greater than or equal to 0, not -'),
+        ({'workers': -1}, 'workers: should be greater than or equal to 0, not -'),
+        ({'warm_up': -1}, 'warm_up: should be greater than or equal to 0, not -'),
+        ({'weight_decay': -0.1}, 'weight_decay: should be greater than or equal to 0, not -'),
+        ({'matching': -1.0}, 'matching: should be greater than or equal to 0, not -'),
+        ({'crops_per_image': 0}, 'crops_per_image: should be greater than or equal to 1, not 0'),
         *[
             (
                 {'shape': {'channels': 8, 'units': 1} | {name: 0}},
@@ -99,7 +110,11 @@ def test_a_shape_can_be_spelt_out(tmp_path: Path) -> None:
             for name in ('channels', 'units', 'scales', 'unshuffle')
         ],
         ({'pairs': {'rain_light': 0.0}}, 'no source of crops'),
-        ({'real': {'crops_per_frame': 0}}, 'real.crops_per_frame, which must be above 0'),
+        (
+            {'real': {'crops_per_frame': 0}},
+            'real.crops_per_frame: should be greater than or equal to 1, not 0',
+        ),
+        ({'clip': float('nan')}, 'clip: should be a finite number, not nan'),
         ({'matching': 1.0}, 'matching 1.0 needs real rain; give real bags or folders'),
         ({'synthetic': 0.5}, 'take their backgrounds from clean, which is empty'),
         (
@@ -120,8 +135,21 @@ def test_what_is_wrong_is_named_with_the_way_out(
     assert message in str(caught.value)
 
 
+def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
+    path = quick(tmp_path, seed=None, steps=0, crop=None, learning_rat=1.0)
+
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+
+    assert str(caught.value).splitlines() == [
+        f'{path}: missing key: seed, crop',
+        f'{path}: steps: should be greater than or equal to 1, not 0',
+        f"{path}: unknown key 'learning_rat'; did you mean 'learning_rate'?",
+    ]
+
+
 def test_what_is_no_yaml_is_named(tmp_path: Path) -> None:
-    for content in (b'steps: [', 'steps: 5  # für heute'.encode('latin-1')):
+    for content in (b'steps: [', 'steps: 5  # für heute'.encode('latin-1'), b'a: 2024-13-45'):
         (tmp_path / 'broken.yaml').write_bytes(content)
 
         with pytest.raises(ConfigError, match=r'broken\.yaml: not a readable YAML file'):

@@ -7,17 +7,16 @@ import pytest
 import torch
 
 from derain_ros.errors import DataError
-import training.data.crops as cropping
-from training.data.crops import (
-    batches,
-    Crops,
+from training.data import sources
+from training.data.batches import batches, Crops
+from training.data.pairs import Pair
+from training.data.sources import (
     IdentitySource,
     LayerSource,
     PairSource,
     random_window,
     SyntheticSource,
 )
-from training.data.pairs import Pair
 
 
 class Striped:
@@ -145,13 +144,13 @@ def test_synthesized_rain_comes_with_haze_or_screened_now_and_then(
     drawn: Counter[str] = Counter()
 
     def count(name: str) -> None:
-        original = getattr(cropping, name)
+        original = getattr(sources, name)
 
         def counted(*arguments: object) -> object:
             drawn[name] += 1
             return original(*arguments)
 
-        monkeypatch.setattr(cropping, name, counted)
+        monkeypatch.setattr(sources, name, counted)
 
     for name in ('haze', 'screen_rain', 'add_rain'):
         count(name)
@@ -169,7 +168,7 @@ def test_synthesized_rain_comes_with_haze_or_screened_now_and_then(
 def test_so_many_crops_go_through_a_camera(
     share: float, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cropping, 'random_sensor', lambda rng: np.zeros_like)  # with its cap on
+    monkeypatch.setattr(sources, 'random_sensor', lambda rng: np.zeros_like)  # with its cap on
     images = [pair.clean + np.uint8(1)]
     for source in (
         SyntheticSource(images, share),

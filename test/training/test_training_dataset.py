@@ -2,21 +2,18 @@
 
 from pathlib import Path
 
+from helpers.training import experiment
 import pytest
-import test_training_loop as loop
 
 from derain_ros.errors import DataError
 from training.configuration import read_config
-from training.data.crops import IdentitySource, LayerSource, PairSource, SyntheticSource
 from training.data.dataset import Data, read_data
+from training.data.sources import IdentitySource, LayerSource, PairSource, SyntheticSource
 import training.train as training
-
-# six small pairs, six clean and six rainy images; 5 and 6 are for validation
-data = loop.data
 
 
 def read(tmp_path: Path, data: Path, **changes: object) -> Data:
-    return read_data(read_config(loop.experiment(tmp_path, **changes)), data)
+    return read_data(read_config(experiment(tmp_path, **changes)), data)
 
 
 def test_every_source_gets_its_share_and_its_options(tmp_path: Path, data: Path) -> None:
@@ -75,7 +72,7 @@ def test_the_experiment_says_how_crops_are_cut(
     monkeypatch.setattr(training, 'Crops', recorded)
     with pytest.raises(KeyboardInterrupt):
         training.train(
-            read_config(loop.experiment(tmp_path, seed=7, flips=False)),
+            read_config(experiment(tmp_path, seed=7, flips=False)),
             data,
             tmp_path / 'out',
             resume=False,

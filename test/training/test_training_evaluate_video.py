@@ -13,14 +13,14 @@ import pytest
 
 from derain_ros.errors import DataError
 from derain_ros.files import write_json
-from training.evaluate import finite
 from training.evaluate_video import evaluate_video, frames, streak_energy
+from training.scores.evaluation import none_for_infinite
 
 SCRIPT = ROOT / 'training' / 'evaluate_video.py'
 
 
 class Engine:
-    """Gives back what it is told to."""
+    """Returns the images that it was made with."""
 
     name, precision, problem = 'told', 'u8', ''
 
@@ -89,7 +89,7 @@ def test_what_is_added_to_a_still_and_plain_video_is_infinitely_more(tmp_path: P
     result = evaluate_video(Engine([plain, striped, plain]), iter([plain] * 3))
 
     assert (result['flicker'], result['streak_energy']) == (np.inf, np.inf)
-    write_json(tmp_path / 'video.json', finite(result))
+    write_json(tmp_path / 'video.json', none_for_infinite(result))
     assert json.loads((tmp_path / 'video.json').read_text())['flicker'] is None
 
 

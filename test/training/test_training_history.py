@@ -5,16 +5,15 @@ from pathlib import Path
 import sys
 
 from helpers.disk import small_disk
+from helpers.training import experiment, train_in_halves
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-import test_training_loop as loop
 
 from training.configuration import read_config
 from training.history import main, write_csv
 import training.train as training
 
-# six small pairs, and one thread
-data, one_thread = loop.data, loop.one_thread
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def history(monkeypatch: pytest.MonkeyPatch, run: Path, table: Path, picture: Path) -> int:
@@ -27,10 +26,10 @@ def history(monkeypatch: pytest.MonkeyPatch, run: Path, table: Path, picture: Pa
 def test_every_step_logged_is_a_row_and_a_point(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, 'REPORT_EVERY', 1)
-    config, run = read_config(loop.experiment(tmp_path)), tmp_path / 'out'
+    monkeypatch.setattr(training, 'REPORT_EVERY_STEPS', 1)
+    config, run = read_config(experiment(tmp_path)), tmp_path / 'out'
     # steps 1 to 4, of which 3 is kept, and then 4 to 6
-    loop.train_in_halves(config, data, run, monkeypatch)
+    train_in_halves(config, data, run, monkeypatch)
 
     assert history(monkeypatch, run, tmp_path / 'log.csv', tmp_path / 'log.svg') == 0
 

@@ -1,139 +1,25 @@
-"""The training loop from its command line: many processes, and what goes wrong."""
+"""The training loop: what it keeps, and what goes wrong."""
 
-from collections.abc import Iterator
-import os
 from pathlib import Path
-import subprocess
-import sys
 
-from helpers.data import ROOT
+from helpers.training import command, experiment, run_script, SCRIPT, weights
 import numpy as np
 from PIL import Image
 import pytest
 from safetensors import safe_open
-from safetensors.torch import load_file
 import torch
-from torch import Tensor
 import yaml
 
 from derain_ros.files import write_atomically
 from derain_ros.model.export import load_network
 from training.configuration import Config, read_config
-from training.data.crops import Batch
-from training.loop import checkpoints
-from training.loop.start import RunError
+from training.data.batches import Batch
+from training.errors import RunError
+from training.loop import output
 import training.train as training
 from training.train import train
 
-SCRIPT = ROOT / 'training' / 'train.py'
-EXPERIMENT = {
-    'shape': 'fast',
-    'seed': 1,
-    'steps': 6,
-    'batch': 4,
-    'crop': 16,
-    'learning_rate': 1e-3,
-    'optimizer': 'muon',
-    'warm_up': 2,
-    'schedule': 'cosine',
-    'weight_decay': 0.0,
-    'loss': 'charbonnier+ssim',
-    'matching': 1.0,
-    'ema': 0.9,
-    'clip': 1.0,
-    'precision': 'float32',
-    'workers': 0,
-    'validate_every': 3,
-    'checkpoint_every': 3,
-    'validation': [5, 6],
-    'pairs': {'pairs': 0.5},
-    'clean': ['clean'],
-    'synthetic': 0.2,
-    'layers': 0.2,
-    'identity': 0.1,
-    'real': {'folders': ['real'], 'crops_per_frame': 2},
-}
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_thread() -> Iterator[None]:
-    """Keep sums in one order, which a GPU does not, and small tests quick."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.cuda, 'is_available', lambda: False)
-        yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give six small pairs, and a few clean and rainy images."""
-    root, rng = tmp_path_factory.mktemp('data'), np.random.default_rng(0)
-    for name in ('pairs/rainy', 'pairs/clean', 'clean', 'real'):
-        (root / name).mkdir(parents=True)
-    for index in range(1, 7):
-        clean = np.kron(rng.integers(0, 200, (6, 6, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-        streaks = (rng.random((48, 48, 1)) < 0.05) * np.uint8(50)
-        for name, image in (
-            ('pairs/clean', clean),
-            ('pairs/rainy', clean + streaks),
-            ('clean', clean),
-            ('real', clean // 2 + 100 + streaks),
-        ):
-            Image.fromarray(image).save(root / name / f'{index}.png')
-    return root
-
-
-def experiment(folder: Path, **changes: object) -> Path:
-    path = folder / 'experiment.yaml'
-    path.write_text(yaml.safe_dump(EXPERIMENT | changes))
-    return path
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return read_config(experiment(tmp_path))
-
-
-def command(config: Path, data: Path, out: Path, *more: str) -> list[str]:
-    return [str(SCRIPT), '--config', str(config), '--data', str(data), '--out', str(out), *more]
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess:
-    environment = os.environ | {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False
-    )
-
-
-def weights(out: Path) -> dict[str, Tensor]:
-    return load_file(out / 'last.safetensors')
-
-
-def train_in_halves(
-    config: Config, data: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> list[int]:
-    """Train, interrupted in the fifth step, and resume; give the step before each step taken."""
-    learn, calls = training.Run.learn, []
-
-    def interrupted(run: training.Run, batch: object) -> Tensor:
-        calls.append(run.step)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        return learn(run, batch)
-
-    monkeypatch.setattr(training.Run, 'learn', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, data, out, resume=False)
-    train(config, data, out, resume=True)
-    return calls
-
-
-def assert_equal(left: dict[str, Tensor], right: dict[str, Tensor]) -> None:
-    assert left.keys() == right.keys()
-    for name, tensor in left.items():
-        assert torch.equal(tensor, right[name]), name
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def test_a_precision_that_the_cpu_lacks_is_replaced_and_said(
@@ -149,11 +35,11 @@ def test_a_precision_that_the_cpu_lacks_is_replaced_and_said(
 
 
 def test_two_processes_are_one_with_the_doubled_batch(data: Path, tmp_path: Path) -> None:
-    one = experiment(tmp_path, batch=8, ema=0.0, matching=10.0, steps=3)
-    assert run(*command(one, data, tmp_path / 'one')).returncode == 0
+    one = read_config(experiment(tmp_path, batch=8, ema=0.0, matching=10.0, steps=3))
+    train(one, data, tmp_path / 'one', resume=False)
     two = experiment(tmp_path, batch=4, ema=0.0, matching=10.0, steps=3)
 
-    result = run(
+    result = run_script(
         '-m',
         'torch.distributed.run',
         '--standalone',
@@ -171,9 +57,8 @@ def test_two_processes_are_one_with_the_doubled_batch(data: Path, tmp_path: Path
     assert (two_processes - one_process).abs().mean() < 1e-7
     assert one_process.abs().mean() > 1e-2
     # and one may go on with what two began
-    on = experiment(tmp_path, batch=8, ema=0.0, matching=10.0, steps=4)
-    resumed = run(*command(on, data, tmp_path / 'two', '--resume'))
-    assert resumed.returncode == 0, resumed.stderr
+    on = read_config(experiment(tmp_path, batch=8, ema=0.0, matching=10.0, steps=4))
+    train(on, data, tmp_path / 'two', resume=True)
     assert torch.load(tmp_path / 'two' / 'checkpoint.pt')['step'] == 4
 
 
@@ -188,9 +73,9 @@ def test_what_is_learnt_is_kept(
             assert file.metadata() == {'shape': config.shape.to_json()}
         load_network(path)
     assert list((tmp_path / 'out' / 'tensorboard').iterdir())
-    output = capsys.readouterr()
-    assert '6: PSNR (Y) pairs' in output.out
-    assert 'supervised=' in output.err and 'match=' in output.err
+    said = capsys.readouterr()
+    assert '6: PSNR (Y) pairs' in said.out
+    assert 'supervised=' in said.err and 'match=' in said.err
 
 
 def test_matching_brings_the_statistics_together(data: Path, tmp_path: Path) -> None:
@@ -264,7 +149,8 @@ def test_training_goes_on_while_the_disk_is_full(
             raise failures.pop()
         write_atomically(path, contents)
 
-    monkeypatch.setattr(checkpoints, 'write_atomically', write)
+    monkeypatch.setattr(training, 'check_room', lambda *_: None)  # full only later
+    monkeypatch.setattr(output, 'write_atomically', write)
     scores = iter([30.0, 20.0])
     monkeypatch.setattr(training, 'validate', lambda *_: next(scores))
     train(config, data, tmp_path / 'out', resume=False)
@@ -288,7 +174,7 @@ def test_the_experiment_of_the_front_page_trains(tmp_path: Path, street: np.ndar
     quick = yaml.safe_load((SCRIPT.parent / 'config' / 'quick.yaml').read_text())
     (tmp_path / 'quick.yaml').write_text(yaml.safe_dump(quick | {'steps': 2, 'warm_up': 1}))
 
-    result = run(*command(tmp_path / 'quick.yaml', tmp_path, tmp_path / 'out'))
+    result = run_script(*command(tmp_path / 'quick.yaml', tmp_path, tmp_path / 'out'))
 
     assert result.returncode == 0, result.stderr
     assert '2: PSNR (Y) rain_light' in result.stdout
@@ -298,7 +184,7 @@ def test_the_experiment_of_the_front_page_trains(tmp_path: Path, street: np.ndar
 def test_error_in_the_data_ends_the_command(data: Path, tmp_path: Path) -> None:
     path = experiment(tmp_path, real={'folders': ['nowhere']})
 
-    result = run(*command(path, data, tmp_path / 'out'))
+    result = run_script(*command(path, data, tmp_path / 'out'))
 
     assert result.returncode == 2
     assert result.stderr.startswith(f'error: {data / "nowhere"}: no such folder')

@@ -8,11 +8,12 @@ from skimage.metrics import structural_similarity
 import torch
 from torch import Tensor
 
-from training.loop.losses import charbonnier, matching, psnr, ssim, statistics, supervised
+from training.loop.losses import charbonnier, matching, psnr_loss, statistics, supervised
+from training.scores.similarity import ssim
 
 
 def pixels(*samples: tuple[float, ...]) -> Tensor:
-    """Give features [1, d, 1, pixels] of the given samples of d channels."""
+    """Return features [1, d, 1, pixels] of the given samples of d channels."""
     return torch.tensor(samples).T[None, :, None, :].clone().requires_grad_()
 
 
@@ -142,20 +143,20 @@ def test_ssim_is_scikit_images(images: tuple[Tensor, Tensor]) -> None:
     assert ssim(output, target).item() == pytest.approx(expected, abs=1e-9)
 
 
-def test_psnr_counts_every_image_alike_whatever_its_error() -> None:
+def test_psnr_loss_counts_every_image_alike_whatever_its_error() -> None:
     clean = torch.full((2, 3, 16, 16), 0.5)
     output = clean.clone()
     output[0] += 0.1  # 20 dB
     output[1] += 0.01  # 40 dB
 
-    assert psnr(output, clean).item() == pytest.approx((60 - (20 + 40) / 2) / 200, abs=2e-4)
+    assert psnr_loss(output, clean).item() == pytest.approx((60 - (20 + 40) / 2) / 200, abs=2e-4)
 
 
-def test_psnr_has_a_gradient_of_zero_at_the_truth() -> None:
+def test_psnr_loss_has_a_gradient_of_zero_at_the_truth() -> None:
     clean = torch.full((1, 3, 16, 16), 0.5)
     output = clean.clone().requires_grad_()
 
-    loss = psnr(output, clean)
+    loss = psnr_loss(output, clean)
     loss.backward()
 
     assert loss.item() == pytest.approx(0, abs=1e-6)

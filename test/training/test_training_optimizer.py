@@ -48,7 +48,7 @@ def network() -> DerainNetwork:
 
 
 def step(network: DerainNetwork, **changes: object) -> dict[str, np.ndarray]:
-    """Take one step on noise; give the change of every parameter, and its gradient."""
+    """Take one step on noise; return the change of every parameter, and its gradient."""
     optimizers = make_optimizers(config(**changes), network)
     before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
     network.zero_grad(set_to_none=False)

@@ -5,7 +5,6 @@ from helpers.data import data_folder
 import numpy as np
 import pytest
 
-from training.data.crops import IdentitySource, LayerSource, PairSource, SyntheticSource
 from training.data.pairs import Pair, read_pairs
 from training.data.rain import (
     add_rain,
@@ -19,6 +18,7 @@ from training.data.rain import (
     streak_layer,
 )
 from training.data.sensor import backlit, Sensor
+from training.data.sources import IdentitySource, LayerSource, PairSource, SyntheticSource
 
 # 5th to 95th percentile over 40 pairs, of rainy - clean, mean of the channels: the layer's mean,
 # its 99th percentile, and the share of it above 0.05
@@ -56,7 +56,7 @@ def test_the_measured_statistics_are_those_of_the_data(name: str) -> None:
 
 
 def test_streaks_fall_in_the_direction_asked_for() -> None:
-    rain = Rain(angle=30.0, density=0.0005, length=30.0, brightness=0.5)
+    rain = Rain(angle=30.0, density=0.0005, length_px=30.0, brightness=0.5)
     layer = streak_layer(200, 200, rain, np.random.default_rng(0))
 
     def along(tilt: float) -> float:

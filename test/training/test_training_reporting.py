@@ -18,7 +18,7 @@ def shown(folder: Path) -> list[int]:
     return [event.step for event in events.Scalars('loss')]
 
 
-@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+@pytest.mark.filterwarnings('error')  # a thread's traceback is a warning here
 def test_what_a_full_disk_keeps_from_tensorboard_is_said_and_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -26,14 +26,16 @@ def test_what_a_full_disk_keeps_from_tensorboard_is_said_and_left_out(
     board = Board(tmp_path, 0, tqdm(file=io.StringIO()))
     board.show(1, {'loss': 1.0})
     with small_disk():
-        board.show(2, {}, {'street': noise})
-    board.show(3, {'loss': 3.0})  # not tried before the next pictures
-    board.show(4, {'loss': 4.0}, {'street': noise})
-    board.show(5, {'loss': 5.0})
-    board.close()
+        for step in range(2, 24):
+            board.show(step, {'loss': 0.0}, {'street': noise})
+    board.show(24, {'loss': 4.0}, {'street': noise})
+    board.show(25, {'loss': 5.0})
 
-    assert shown(tmp_path) == [1, 4, 5]
-    assert f'{tmp_path}: step 2 is not shown ([Errno 27]' in capsys.readouterr().out
+    assert shown(tmp_path) == [1, 24, 25]
+    assert len(list(tmp_path.iterdir())) == 1
+    said = capsys.readouterr()
+    assert said.out.count('\n') == 1 and not said.err
+    assert f'{tmp_path}: step 2 is not shown ([Errno 27]' in said.out
 
 
 def test_a_resumed_run_shows_its_steps_once(tmp_path: Path) -> None:
@@ -41,12 +43,11 @@ def test_a_resumed_run_shows_its_steps_once(tmp_path: Path) -> None:
         board = Board(tmp_path, step, tqdm(file=io.StringIO()))
         for index, value in values.items():
             board.show(index, {'loss': value})
-        board.close()
 
     assert shown(tmp_path) == [1, 2, 3, 4]
 
 
 def test_nothing_is_written_where_nothing_is_shown(tmp_path: Path) -> None:
-    Board(tmp_path / 'board', 0, tqdm(file=io.StringIO())).close()
+    Board(tmp_path / 'board', 0, tqdm(file=io.StringIO()))
 
     assert not (tmp_path / 'board').exists()

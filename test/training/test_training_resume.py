@@ -7,28 +7,33 @@ import subprocess
 import sys
 import time
 
+from helpers.training import (
+    assert_equal,
+    command,
+    experiment,
+    train_in_halves,
+    weights,
+)
 import pytest
-import test_training_loop as loop
 import torch
 
 from derain_ros.model.graph import MODELS
 from training.configuration import Config, read_config
+from training.errors import RunError
 from training.loop import run
-from training.loop.start import RunError
 from training.train import train
 
-# six small pairs, an experiment on them, and one thread
-data, config, one_thread = loop.data, loop.config, loop.one_thread
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.mark.parametrize(('precision', 'optimizer'), [('float32', 'adam'), ('bf16', 'muon')])
 def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(
     precision: str, optimizer: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = read_config(loop.experiment(tmp_path, precision=precision, optimizer=optimizer))
+    config = read_config(experiment(tmp_path, precision=precision, optimizer=optimizer))
     train(config, data, tmp_path / 'whole', resume=False)
 
-    assert loop.train_in_halves(config, data, tmp_path / 'halves', monkeypatch) == [
+    assert train_in_halves(config, data, tmp_path / 'halves', monkeypatch) == [
         0,
         1,
         2,
@@ -38,7 +43,7 @@ def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(
         4,
         5,
     ]
-    loop.assert_equal(loop.weights(tmp_path / 'halves'), loop.weights(tmp_path / 'whole'))
+    assert_equal(weights(tmp_path / 'halves'), weights(tmp_path / 'whole'))
 
 
 def test_resuming_what_was_never_begun_is_said(
@@ -51,11 +56,11 @@ def test_resuming_what_was_never_begun_is_said(
 
 
 def test_killed_run_goes_on(data: Path, tmp_path: Path) -> None:
-    path = loop.experiment(tmp_path, checkpoint_every=1, steps=12, validate_every=100)
-    assert loop.run(*loop.command(path, data, tmp_path / 'whole')).returncode == 0
+    path = experiment(tmp_path, checkpoint_every=1, steps=12, validate_every=100)
+    train(read_config(path), data, tmp_path / 'whole', resume=False)
     out = tmp_path / 'killed'
     process = subprocess.Popen(
-        [sys.executable, *loop.command(path, data, out)],
+        [sys.executable, *command(path, data, out)],
         stderr=subprocess.DEVNULL,
         env=os.environ | {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''},
     )
@@ -64,10 +69,9 @@ def test_killed_run_goes_on(data: Path, tmp_path: Path) -> None:
     process.kill()
     assert process.wait() == -signal.SIGKILL
 
-    resumed = loop.run(*loop.command(path, data, out, '--resume'))
+    train(read_config(path), data, out, resume=True)
 
-    assert resumed.returncode == 0, resumed.stderr
-    loop.assert_equal(loop.weights(out), loop.weights(tmp_path / 'whole'))
+    assert_equal(weights(out), weights(tmp_path / 'whole'))
 
 
 def test_run_is_not_overwritten_nor_mixed_with_another(
@@ -77,29 +81,29 @@ def test_run_is_not_overwritten_nor_mixed_with_another(
 
     with pytest.raises(RunError, match='holds a run; --resume it'):
         train(config, data, tmp_path / 'out', resume=False)
-    other = read_config(loop.experiment(tmp_path, learning_rate=1.0, crop=24))
+    other = read_config(experiment(tmp_path, learning_rate=1.0, crop=24))
     with pytest.raises(RunError, match='experiment with another crop, learning_rate; undo that'):
         train(other, data, tmp_path / 'out', resume=True)
     with pytest.raises(RunError, match='its steps are of 4 crops, and these would be of 8'):
-        train(read_config(loop.experiment(tmp_path, batch=8)), data, tmp_path / 'out', resume=True)
+        train(read_config(experiment(tmp_path, batch=8)), data, tmp_path / 'out', resume=True)
     with pytest.raises(RunError, match='has trained 6 steps, more than steps: 5; train into'):
-        train(read_config(loop.experiment(tmp_path, steps=5)), data, tmp_path / 'out', resume=True)
+        train(read_config(experiment(tmp_path, steps=5)), data, tmp_path / 'out', resume=True)
 
 
 def test_resuming_does_not_need_what_the_run_started_from(data: Path, tmp_path: Path) -> None:
     first = tmp_path / 'first.safetensors'
     first.write_bytes((MODELS / 'fast.safetensors').read_bytes())
-    half = read_config(loop.experiment(tmp_path, start=str(first), steps=3))
+    half = read_config(experiment(tmp_path, start=str(first), steps=3))
     train(half, data, tmp_path / 'out', resume=False)
     first.unlink()
 
-    whole = read_config(loop.experiment(tmp_path, start=str(first), steps=6))
+    whole = read_config(experiment(tmp_path, start=str(first), steps=6))
     train(whole, data, tmp_path / 'out', resume=True)
 
     assert torch.load(tmp_path / 'out' / 'checkpoint.pt')['step'] == 6
     with pytest.raises(RunError, match=r'start: .*first\.safetensors.*; give fast, fast-heavy, '):
         train(
-            read_config(loop.experiment(tmp_path, start=str(first))),
+            read_config(experiment(tmp_path, start=str(first))),
             data,
             tmp_path / 'new',
             resume=False,
@@ -122,11 +126,11 @@ def test_a_run_without_fp16_goes_on_with_it_elsewhere(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half, whole = (
-        read_config(loop.experiment(tmp_path, precision='fp16', steps=steps)) for steps in (3, 6)
+        read_config(experiment(tmp_path, precision='fp16', steps=steps)) for steps in (3, 6)
     )
-    monkeypatch.setattr(run, 'usable', lambda precision, device: 'float32')
+    monkeypatch.setattr(run, 'usable_precision', lambda precision, device: 'float32')
     train(half, data, tmp_path / 'out', resume=False)
-    monkeypatch.setattr(run, 'usable', lambda precision, device: precision)
+    monkeypatch.setattr(run, 'usable_precision', lambda precision, device: precision)
 
     resumed = run.Run(whole, torch.device('cpu'), tmp_path / 'out' / 'checkpoint.pt')
 

@@ -14,15 +14,16 @@ from tqdm import tqdm
 from derain_ros.model.export import load_network
 from derain_ros.model.graph import MODELS
 from derain_ros.model.network import DerainNetwork, Shape, SHAPES
-from training.configuration import Config
-from training.data.crops import Batch
+from training.configuration import Config, Real
+from training.data.batches import Batch
 from training.data.dataset import Data
 from training.data.pairs import Pair
+from training.errors import RunError
+from training.loop.checkpoints import start_network
 from training.loop.losses import matching, supervised
 from training.loop.optimizer import learning_rate
 from training.loop.reporting import Board, validate
 from training.loop.run import Run
-from training.loop.start import RunError, start_network
 
 CPU = torch.device('cpu')
 
@@ -41,6 +42,7 @@ def config(**changes: object) -> Config:
                 'optimizer': 'adam',
                 'warm_up': 2,
                 'weight_decay': 0.1,
+                'real': Real(folders=['real'], crops_per_frame=2),
                 'loss': 'charbonnier+ssim',
                 'matching': 2.0,
                 'ema': 0.9,
@@ -58,7 +60,7 @@ def config(**changes: object) -> Config:
 
 
 def batches() -> list[Batch]:
-    """Give two batches, the second with far smaller gradients."""
+    """Return two batches, the second with far smaller gradients."""
     noise = np.random.default_rng(0).random((2, 3, 2, 3, 16, 16), np.float32)
     return [
         Batch(

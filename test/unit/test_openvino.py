@@ -126,9 +126,7 @@ def test_one_size_is_kept_however_large_it_is(sizes, monkeypatch):
     assert sizes.compiled == [24]
 
 
-@pytest.mark.parametrize(
-    'model, megabytes', [('fast', 286), ('reference-light', 1447)]
-)
+@pytest.mark.parametrize('model, megabytes', [('fast', 286), ('reference-light', 1447)])
 def test_the_estimate_of_memory_is_near_what_was_measured(model, megabytes):
     values = 1280 * 720 * feature_values_per_pixel(load_graph(model))
     assert values * 4 / 1e6 == pytest.approx(megabytes, rel=0.1)  # in f32

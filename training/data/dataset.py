@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch.utils.data import ConcatDataset
@@ -11,15 +12,15 @@ from derain_ros.errors import DataError
 from derain_ros.media.videos import read_images
 from training.configuration import Config
 from training.data.bags import BagFrames, Photographs
-from training.data.crops import (
-    Frames,
+from training.data.batches import Frames
+from training.data.pairs import Pair, read_pairs
+from training.data.sources import (
     IdentitySource,
     LayerSource,
     PairSource,
     Source,
     SyntheticSource,
 )
-from training.data.pairs import Pair, read_pairs
 
 
 @dataclass(frozen=True)
@@ -47,26 +48,49 @@ def read_data(config: Config, root: Path) -> Data:
     :raises DataError: something is missing, broken, without a partner, or smaller than a crop.
     """
     held_out = range(config.validation[0], config.validation[1] + 1)
-    training: dict[str, list[Pair]] = {}
-    validation = {}
-    for name in config.pairs:
-        pairs = read_pairs(root / name)
+    training, validation = _read_pairs(config, root, held_out)
+    clean = []
+    for name in config.clean:
+        images = read_images(root / name)
+        _check_sizes(root / name, images, config.crop)
+        clean += images
+    sources = _sources(config, training, clean)
+    real = _real(config, root, held_out)
+    pictures = {
+        f'{bag.path} {"+".join(bag.topics)} from {bag.start:g} s': BagFrames(
+            bag, root, config.crop
+        )[0]
+        for bag in config.real.validation_bags
+    }
+    return Data(sources, real, validation, pictures)
+
+
+def _read_pairs(
+    config: Config, root: Path, held_out: range
+) -> tuple[dict[str, list[Pair]], dict[str, list[Pair]]]:
+    """Return the pairs to train on, and those to validate with, by set."""
+    training, validation = {}, {}
+    for name, pair_set in config.pairs.items():
+        pairs = read_pairs(root / name, pair_set.swapped)
         training[name] = [pair for pair in pairs if pair.number not in held_out]
-        validation[name] = [pair for pair in pairs if pair.number in held_out]
         if not training[name]:
             raise DataError(
                 f'{root / name}: all its pairs are held out for validation; '
                 'name fewer under validation'
             )
         _check_sizes(root / name, (pair.clean for pair in training[name]), config.crop)
-    clean = []
-    for name in config.clean:
-        images = read_images(root / name)
-        _check_sizes(root / name, images, config.crop)
-        clean += images
+        if len(training[name]) < len(pairs):
+            validation[name] = [pair for pair in pairs if pair.number in held_out]
+    return training, validation
+
+
+def _sources(
+    config: Config, training: dict[str, list[Pair]], clean: list[np.ndarray]
+) -> list[tuple[float, Source]]:
+    """Return the sources that have a share of the crops."""
     sources: list[tuple[float, Source]] = [
-        (share, PairSource(training[name], config.crops_per_image))
-        for name, share in config.pairs.items()
+        (pair_set.share, PairSource(training[name], config.crops_per_image))
+        for name, pair_set in config.pairs.items()
     ]
     pairs = [pair for name in config.pairs for pair in training[name]]
     backgrounds = clean + [pair.clean for pair in pairs]
@@ -75,26 +99,17 @@ def read_data(config: Config, root: Path) -> Data:
         (config.layers, LayerSource(backgrounds, pairs, config.sensor)),
         (config.identity, IdentitySource(clean, config.sensor)),
     ]
-    return Data(
-        [source for source in sources if source[0] > 0],
-        _real(config, root, held_out),
-        {name: pairs for name, pairs in validation.items() if pairs},
-        {
-            f'{bag.path} {"+".join(bag.topics)} from {bag.start:g} s': BagFrames(
-                bag, root, config.crop
-            )[0]
-            for bag in config.real.validation_bags
-        },
-    )
+    return [(share, source) for share, source in sources if share > 0]
 
 
 def _real(config: Config, root: Path, held_out: range) -> Frames | None:
     if config.matching == 0:
         return None
-    return ConcatDataset(
-        [Photographs(root / name, config.crop, held_out) for name in config.real.folders]
-        + [BagFrames(bag, root, config.crop) for bag in config.real.bags]
-    )
+    frames: list[Any] = [
+        Photographs(root / name, config.crop, held_out) for name in config.real.folders
+    ]
+    frames += [BagFrames(bag, root, config.crop) for bag in config.real.bags]
+    return ConcatDataset(frames)
 
 
 def _check_sizes(path: Path, images: Iterable[np.ndarray], crop: int) -> None:

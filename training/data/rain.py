@@ -23,13 +23,13 @@ class Rain:
 
     :param angle: direction of fall in degrees from vertical, positive falling to the right.
     :param density: drops per pixel of the nearest plane, 0.0003 (light) to 0.01 (heavy).
-    :param length: streak length of the nearest plane in pixels.
+    :param length_px: streak length of the nearest plane.
     :param brightness: 99th percentile of the layer, 0 to 1.
     """
 
     angle: float
     density: float
-    length: float
+    length_px: float
     brightness: float
 
 
@@ -43,7 +43,7 @@ def random_rain(rng: np.random.Generator) -> list[Rain]:
         Rain(
             angle=_random_angle(rng),
             density=_log_uniform(0.0003, thickest, rng),
-            length=float(rng.uniform(10.0, 40.0)),
+            length_px=float(rng.uniform(10.0, 40.0)),
             brightness=float(rng.uniform(0.15, 0.6) if count == 1 else rng.uniform(0.2, 0.35)),
         )
         for _ in range(count)
@@ -60,7 +60,7 @@ def rain_layer(height: int, width: int, rains: list[Rain], rng: np.random.Genera
 
 def streak_layer(height: int, width: int, rain: Rain, rng: np.random.Generator) -> np.ndarray:
     """Draw a rain layer: float32 [height, width], 0 or more, to be added to an image in [0, 1]."""
-    margin = int(np.ceil(rain.length))
+    margin = int(np.ceil(rain.length_px))
     size = (height + 2 * margin, width + 2 * margin)
     layer = np.zeros(size, np.float32)
     for plane in range(PLANES):
@@ -68,7 +68,7 @@ def streak_layer(height: int, width: int, rain: Rain, rng: np.random.Generator) 
         drops = rng.random(size, dtype=np.float32)
         chance = rain.density * depth**2
         drops = np.where(drops < chance, 0.4 + 0.6 * drops / chance, 0.0).astype(np.float32)
-        kernel = _streak(rain.length / depth, rain.angle + rng.normal(0.0, 2.0), 0.9 / depth)
+        kernel = _streak(rain.length_px / depth, rain.angle + rng.normal(0.0, 2.0), 0.9 / depth)
         layer += cv2.filter2D(drops, -1, kernel) / np.sqrt(depth)
     layer = layer[margin : margin + height, margin : margin + width]
     return layer * (rain.brightness / max(float(np.percentile(layer, 99)), 0.05))
@@ -82,7 +82,7 @@ def add_rain(clean: np.ndarray, layer: np.ndarray) -> np.ndarray:
 
 def rain_of(rainy: np.ndarray, clean: np.ndarray) -> np.ndarray:
     """
-    Give the layer that ``add_rain`` added, float32 [H, W] in [0, 1], up to where white hides it.
+    Return the layer that ``add_rain`` added, float32 [H, W] in [0, 1], up to where white hides it.
 
     Of each pixel the darkest channel is taken, the last to reach white: where a brighter one is
     clipped, the difference there is the background's. Rain100L's and Rain100H's rain is grey;
@@ -116,7 +116,7 @@ def haze(image: np.ndarray, depth: np.ndarray, density: float, airlight: float) 
 
 def road_depth(rows: np.ndarray) -> np.ndarray:
     """
-    Give the depth, in metres, of a flat road seen by a car's camera; all of this is *inferred*.
+    Return the depth, in metres, of a flat road seen by a car's camera; all of this is *inferred*.
 
     :param rows: height in the image, 0 at the top to 1 at the bottom. The horizon is at 0.45, the
         camera 1.5 m above the road, its focal length one image height, the sky at 150 m.
@@ -132,12 +132,12 @@ def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def _streak(length: float, angle: float, width: float) -> np.ndarray:
+def _streak(length_px: float, angle: float, width_px: float) -> np.ndarray:
     """Draw one streak as a filter kernel, float32 with maximum 1, tapering to its ends."""
-    radius = int(np.ceil(length / 2)) + 1
+    radius = int(np.ceil(length_px / 2)) + 1
     rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32)
     tilt = np.deg2rad(angle)
     along = rows * np.cos(tilt) + columns * np.sin(tilt)
     across = columns * np.cos(tilt) - rows * np.sin(tilt)
-    taper = np.clip(1.0 - np.abs(along) / (length / 2 + 0.5), 0.0, 1.0) ** 0.5
-    return (taper * np.exp(-0.5 * (across / max(width, 0.35)) ** 2)).astype(np.float32)
+    taper = np.clip(1.0 - np.abs(along) / (length_px / 2 + 0.5), 0.0, 1.0) ** 0.5
+    return (taper * np.exp(-0.5 * (across / max(width_px, 0.35)) ** 2)).astype(np.float32)

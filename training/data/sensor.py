@@ -28,7 +28,9 @@ class Sensor:
         noisy = light + noise * np.sqrt(self.shot * light + self.read)
         grey = np.rint(np.clip(noisy, 0.0, 1.0) * 255).astype(np.uint8)
         _, code = cv2.imencode('.jpg', grey[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
-        return cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+        decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+        assert decoded is not None
+        return decoded[..., ::-1]
 
 
 def random_sensor(rng: np.random.Generator) -> Sensor:

@@ -1,29 +1,64 @@
-"""What a run keeps while it trains."""
+"""Checkpoints and weights that a run starts from, and those it goes on from."""
 
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from derain_ros.files import write_atomically
+from derain_ros.errors import ModelError
+from derain_ros.model.export import load_network
+from derain_ros.model.graph import MODELS
+from derain_ros.model.network import DerainNetwork
+from training.configuration import Config
+from training.errors import RunError
+
+# what to do about a checkpoint that cannot be used
+WAY_OUT = 'train into another --out, with last.safetensors for start'
 
 
-def keep(path: Path, data: bytes, last: bool, progress: tqdm) -> bool:
-    """Write a file, or give False; while training goes on, a full disk costs only that file."""
+def start_network(config: Config) -> DerainNetwork:
+    """
+    Make the network as it is before the first step.
+
+    :raises RunError: the weights to start from are missing, or of another shape.
+    """
+    if config.start is None:
+        return DerainNetwork(config.shape)
+    released = MODELS / f'{config.start}.safetensors'
+    path = released if released.is_file() else Path(config.start)
     try:
-        write_atomically(path, data)
-        return True
-    except OSError as error:
-        if last:
-            raise
-        progress.write(f'{path}: not saved ({error}); make room while training goes on')
-        return False
+        network = load_network(path)
+    except ModelError as error:
+        names = ', '.join(sorted(file.stem for file in MODELS.glob('*.safetensors')))
+        raise RunError(
+            f'start: {error}; give {names}, or a file, relative to the working directory'
+        ) from error
+    if network.shape != config.shape:
+        raise RunError(
+            f'start: {path}: is of {network.shape}, and the experiment of '
+            f'{config.shape}; make them the same, or leave start out'
+        )
+    return network.train()
 
 
 def serialize(state: dict[str, Any]) -> bytes:
-    """Give the bytes of a checkpoint: tensors, numbers, strings, and containers of these."""
+    """Return the bytes of a checkpoint: tensors, numbers, strings, and containers of these."""
     buffer = BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """
+    Read what ``serialize`` wrote.
+
+    :raises RunError: the file is no checkpoint, or ends too early.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # of many types, and of no help to users
+        raise RunError(f'{path}: cut short, or no checkpoint; {WAY_OUT}') from error
+    if not isinstance(state, dict):
+        raise RunError(f'{path}: cut short, or no checkpoint; {WAY_OUT}')
+    return state

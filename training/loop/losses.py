@@ -13,13 +13,14 @@ import torch.distributed
 import torch.distributed.nn
 from torch.nn import functional
 
-SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+from training.scores.similarity import ssim
+
 SMALLEST_VARIANCE = 1e-8
 
 
 def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     """
-    Give the mean and the covariance of features over all pixels of the batch on all processes.
+    Return the mean and the covariance of features over all pixels of the batch on all processes.
 
     :param features: [N, d, H, W], float of any precision; taken as N H W samples of d channels.
     :returns: float32 [d] and [d, d]. The covariance is divided by the number of samples - 1,
@@ -56,56 +57,28 @@ def matching(synthetic: Tensor, real: Tensor, normalise: bool = False) -> Tensor
         return torch.linalg.vector_norm(means) + torch.linalg.vector_norm(covariances) / len(means)
 
 
-def ssim(output: Tensor, target: Tensor) -> Tensor:
-    """
-    Structural similarity (Wang et al. 2004): Gaussian window 11x11 of σ 1.5 where it fits whole.
-
-    :param output, target: [N, C, H, W] in [0, 1], H and W at least 11.
-    :returns: the mean over N of each image's mean over C and pixels; 1 where they are equal.
-    """
-    channels = output.shape[1]
-    offsets = torch.arange(SSIM_WINDOW, dtype=output.dtype, device=output.device) - 5
-    gauss = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
-    gauss = (gauss / gauss.sum()).expand(channels, 1, 1, -1)
-
-    def blur(images: Tensor) -> Tensor:
-        rows = functional.conv2d(images, gauss, groups=channels)
-        return functional.conv2d(rows, gauss.transpose(2, 3), groups=channels)
-
-    mean_o, mean_t = blur(output), blur(target)
-    variance_o = blur(output**2) - mean_o**2
-    variance_t = blur(target**2) - mean_t**2
-    covariance = blur(output * target) - mean_o * mean_t
-    c1, c2 = 0.01**2, 0.03**2
-    similarity = (
-        (2 * mean_o * mean_t + c1)
-        * (2 * covariance + c2)
-        / ((mean_o**2 + mean_t**2 + c1) * (variance_o + variance_t + c2))
-    )
-    return similarity.mean()
-
-
 def charbonnier(output: Tensor, target: Tensor) -> Tensor:
-    """Give the mean of sqrt(difference² + 1e-6), a smooth L1 (Lai et al. 2017)."""
+    """Return the mean of sqrt(difference² + 1e-6), a smooth L1 (Lai et al. 2017)."""
     return torch.sqrt((output - target) ** 2 + 1e-6).mean()
 
 
-def psnr(output: Tensor, target: Tensor) -> Tensor:
+def psnr_loss(output: Tensor, target: Tensor) -> Tensor:
     """
-    Give how far the mean PSNR is from 60 dB, in units of 200 dB.
+    Return (60 dB - mean PSNR) / 200 dB: the negative of the score, shifted and scaled.
 
-    The score itself: every image counts alike, and a shift, which SSIM hardly sees, counts too.
-    The unit makes its gradient about as large as that of 1 - SSIM.
+    Every image counts alike, and a shift in brightness, which SSIM hardly sees, counts too.
+    Divided by 200 dB its gradient is about as large as that of 1 - SSIM.
     """
     error = ((output - target) ** 2).mean(dim=(1, 2, 3))
     return (60 + 10 * torch.log10(error + 1e-6)).mean() / 200
 
 
+# by the names that experiments know them by
 SUPERVISED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'ssim': lambda output, target: 1 - ssim(output, target),
     'l1': functional.l1_loss,
     'charbonnier': charbonnier,
-    'psnr': psnr,
+    'psnr': psnr_loss,
 }
 
 

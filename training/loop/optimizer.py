@@ -1,4 +1,4 @@
-"""What turns gradients into steps: the paper's Adam, or Muon where the weights are matrices."""
+"""Optimizers: the paper's Adam, or Muon where the weights are matrices."""
 
 import math
 
@@ -24,14 +24,12 @@ class Muon(torch.optim.Optimizer):
     in bfloat16, which a CPU without it emulates a hundred times slower than float32.
     """
 
-    def __init__(
-        self, weights: list[nn.Parameter], learning_rate: float, weight_decay: float
-    ) -> None:
+    def __init__(self, weights: list[Tensor], learning_rate: float, weight_decay: float) -> None:
         """Take float32 weights [outputs, inputs, height, width]."""
         super().__init__(weights, {'lr': learning_rate, 'weight_decay': weight_decay})
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every weight against its gradient's momentum, made orthogonal."""
         for group in self.param_groups:
             for weight in group['params']:
@@ -49,7 +47,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Give about the nearest orthogonal matrix: singular values between 0.7 and 1.2 [m, n]."""
+    """Return about the nearest orthogonal matrix [m, n]: singular values from 0.7 to 1.2."""
     a, b, c = COEFFICIENTS
     wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T
     wide = wide / wide.norm().clamp(min=1e-7)
@@ -66,7 +64,7 @@ def make_optimizers(config: Config, network: DerainNetwork) -> dict[str, torch.o
     Muon takes all but the two convolutions from and to the image, and the biases, which are left
     to Adam (*inferred*: as embedding and head are in language models).
     """
-    inner = []
+    inner: list[Tensor] = []
     if config.optimizer == 'muon':
         inner = [
             module.weight
@@ -87,8 +85,28 @@ def make_optimizers(config: Config, network: DerainNetwork) -> dict[str, torch.o
     return optimizers
 
 
+def check_state(optimizer: torch.optim.Optimizer) -> None:
+    """
+    Check a state that was loaded after steps were taken; torch takes it as it is.
+
+    :raises ValueError: something is missing, or of another shape than its weight.
+    """
+    expected = {'momentum'} if isinstance(optimizer, Muon) else {'step', 'exp_avg', 'exp_avg_sq'}
+    weights = [weight for group in optimizer.param_groups for weight in group['params']]
+    for weight in weights:
+        state = optimizer.state.get(weight, {})
+        if expected - state.keys():
+            raise ValueError(f'an optimizer misses {", ".join(sorted(expected - state.keys()))}')
+        for name in expected - {'step'}:
+            if state[name].shape != weight.shape:
+                raise ValueError(
+                    f'{name} of an optimizer has the shape {list(state[name].shape)}, and its '
+                    f'weight {list(weight.shape)}'
+                )
+
+
 def learning_rate(config: Config, step: int) -> float:
-    """Give the rate of a step, counted from 0: warm-up, then constant or a cosine to 0."""
+    """Return the rate of a step, counted from 0: warm-up, then constant or a cosine to 0."""
     decay = (
         1.0
         if config.schedule == 'constant'

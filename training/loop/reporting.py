@@ -1,10 +1,17 @@
 """What a run shows of itself: losses as it goes, scores and pictures every so often."""
 
+from contextlib import suppress
+from io import BytesIO
 import math
+import os
 from pathlib import Path
+import socket
+import time
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard import summary
 from tqdm import tqdm
 
 from training.data.dataset import Data
@@ -14,7 +21,12 @@ from training.scores.metrics import luma, psnr
 
 
 class Board:
-    """TensorBoard of a run, which goes on where a full disk stops TensorBoard."""
+    """
+    TensorBoard of a run.
+
+    Events are appended in the calling thread: the thread of torch's SummaryWriter ends, with a
+    traceback, where the disk is full for a moment.
+    """
 
     def __init__(self, folder: Path, step: int, progress: tqdm) -> None:
         """
@@ -22,8 +34,13 @@ class Board:
 
         :param step: what was shown beyond it is forgotten: the run has come from there again.
         """
-        self._folder, self._step, self._progress = folder, step, progress
-        self._writer: SummaryWriter | None = None
+        name = f'events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}'
+        self._path, self._progress = folder / name, progress
+        # TensorBoard forgets what older files say of the steps from this one on
+        self._pending = [
+            Event(file_version='brain.Event:2'),
+            Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)),
+        ]
         self._failed = False
 
     def show(
@@ -32,33 +49,40 @@ class Board:
         """
         Show values and uint8 pictures [H, W, 3].
 
-        What cannot be written is said and lost, and so are values until the next pictures: each
-        attempt leaves a file of its own.
+        What cannot be written is lost, which is said once until writing succeeds again.
         """
-        if self._failed and pictures is None:
-            return
+        shown = [summary.scalar(name, value) for name, value in scalars.items()]
+        shown += [
+            summary.image(name, picture, dataformats='HWC')
+            for name, picture in (pictures or {}).items()
+        ]
         try:
-            if self._writer is None:
-                # TensorBoard drops what is logged from purge_step on
-                self._writer = SummaryWriter(self._folder, purge_step=self._step + 1)
-            for name, value in scalars.items():
-                self._writer.add_scalar(name, value, step)
-            for name, picture in (pictures or {}).items():
-                self._writer.add_image(name, picture, step, dataformats='HWC')
-            self._writer.flush()
-            self._step, self._failed = step, False
+            self._append(self._pending + [Event(step=step, summary=item) for item in shown])
+            self._pending, self._failed = [], False
         except OSError as error:
-            self._progress.write(
-                f'{self._folder}: step {step} is not shown ({error}); '
-                'make room while training goes on'
-            )
-            # a writer that failed once fails for ever
-            self._writer, self._failed = None, True
+            if not self._failed:
+                self._progress.write(
+                    f'{self._path.parent}: step {step} is not shown ({error}); '
+                    'make room while training goes on'
+                )
+            self._failed = True
 
-    def close(self) -> None:
-        """Let go of the file, which holds all that was shown."""
-        if self._writer is not None:
-            self._writer.close()
+    def _append(self, events: list[Event]) -> None:
+        """Add events to the file; where that fails it is left as it was."""
+        records, now = BytesIO(), time.time()
+        writer = RecordWriter(records)
+        for event in events:
+            event.wall_time = now
+            writer.write(event.SerializeToString())
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        size = self._path.stat().st_size if self._path.exists() else 0
+        try:
+            with self._path.open('ab') as file:
+                file.write(records.getvalue())
+        except OSError:
+            with suppress(OSError):
+                os.truncate(self._path, size)  # half a record would hide all after it
+            raise
 
 
 def report(run: Run, terms: list[float], board: Board, progress: tqdm) -> None:

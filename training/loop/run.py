@@ -1,8 +1,9 @@
-"""An experiment on its way: the network, one step of its training, and all that resuming takes."""
+"""A run: the network, one step of its training, and all that resuming takes."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.torch import save
@@ -13,18 +14,18 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from derain_ros.model.network import DerainNetwork
-from training.configuration import Config
-from training.data.crops import Batch
-from training.loop.checkpoints import serialize
+from training.configuration import Config, make_config
+from training.data.batches import Batch
+from training.errors import ConfigError, RunError
+from training.loop.checkpoints import read_checkpoint, serialize, start_network, WAY_OUT
+from training.loop.device import FORMATS, usable_precision
 from training.loop.losses import matching, supervised
-from training.loop.optimizer import learning_rate, make_optimizers
-from training.loop.precision import FORMATS, usable
-from training.loop.start import RunError, start_network
+from training.loop.optimizer import check_state, learning_rate, make_optimizers
 
 MOST_SKIPPED = 10
-COUNTS = ('step', 'best', 'skipped', 'skipped_in_a_row')
-# what may change between a run and its resumption
-FREE = {'steps', 'batch', 'workers', 'validate_every', 'checkpoint_every'}
+COUNTS = {'step': int, 'best': float, 'skipped': int, 'skipped_in_a_row': int}
+# keys of an experiment that may change between a run and its resumption
+MAY_CHANGE = {'steps', 'batch', 'workers', 'validate_every', 'checkpoint_every'}
 
 
 class Branches(nn.Module):
@@ -35,7 +36,7 @@ class Branches(nn.Module):
         self.network = network
 
     def forward(self, rainy: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Give the de-rained images, and F of both; crops are never padded."""
+        """Return the de-rained images, and F of both; crops are never padded."""
         features = self.network.matched_features(rainy)
         output = self.network.converted(features)
         return (
@@ -46,7 +47,7 @@ class Branches(nn.Module):
 
 
 class Run:
-    """One experiment on its way: all that a checkpoint holds."""
+    """One experiment in training: all that a checkpoint holds."""
 
     def __init__(
         self, config: Config, device: torch.device, checkpoint: Path | None = None
@@ -63,11 +64,11 @@ class Run:
         self.crops = config.batch * (
             torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
         )
-        self.precision = usable(config.precision, device)
+        self.precision = usable_precision(config.precision, device)
         self.step, self.best = 0, -math.inf
         self.skipped, self.skipped_in_a_row = 0, 0
         network = start_network(config) if checkpoint is None else DerainNetwork(config.shape)
-        self.network = network.to(device, memory_format=torch.channels_last)
+        self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         self.optimizers = make_optimizers(config, self.network)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == 'fp16')
@@ -80,7 +81,7 @@ class Run:
             self._resume(checkpoint)
 
     @property
-    def _parts(self) -> dict[str, object]:
+    def _parts(self) -> dict[str, Any]:
         return {
             'network': self.network,
             'average': self.average,
@@ -101,9 +102,9 @@ class Run:
         :returns: the supervised loss and L_match, float32 [2], on the device.
         :raises RunError: the loss, or its gradient, was not finite too many times in a row.
         """
-        rainy, clean, real = (
-            None if crops is None else crops.to(self.device, non_blocking=True) for crops in batch
-        )
+        rainy = batch.rainy.to(self.device, non_blocking=True)
+        clean = batch.clean.to(self.device, non_blocking=True)
+        real = None if batch.real is None else batch.real.to(self.device, non_blocking=True)
         with self.autocast():
             output, features, real_features = self.branches(rainy, real)
         supervision = supervised(self.config.loss, output.float(), clean)
@@ -118,13 +119,21 @@ class Run:
             self.scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         # gradients are the same on all processes, so they all skip or none
-        if torch.isfinite(norm):
-            self._update()
-            self.average.update_parameters(self.network)
-            self.skipped_in_a_row = 0
-        else:
+        self._update(skip=not torch.isfinite(norm))
+        return torch.stack([supervision.detach(), match.detach()])
+
+    def _update(self, skip: bool) -> None:
+        """Move the weights, unless this step is skipped, and count it."""
+        if skip:
             self.skipped += 1
             self.skipped_in_a_row += 1
+        else:
+            for optimizer in self.optimizers.values():
+                for group in optimizer.param_groups:
+                    group['lr'] = learning_rate(self.config, self.step)
+                self.scaler.step(optimizer)
+            self.average.update_parameters(self.network)
+            self.skipped_in_a_row = 0
         self.scaler.update()
         self.step += 1
         if self.skipped_in_a_row == MOST_SKIPPED:
@@ -133,13 +142,6 @@ class Run:
                 'row; train into another --out with a smaller learning_rate or in '
                 'another precision; start may name last.safetensors'
             )
-        return torch.stack([supervision.detach(), match.detach()])
-
-    def _update(self) -> None:
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group['lr'] = learning_rate(self.config, self.step)
-            self.scaler.step(optimizer)
 
     def derain(self, image: np.ndarray) -> np.ndarray:
         """De-rain a uint8 RGB image [H, W, 3] with the averaged weights."""
@@ -150,7 +152,7 @@ class Run:
         return grey[0].permute(1, 2, 0).cpu().numpy()
 
     def checkpoint(self) -> bytes:
-        """Give everything that going on takes."""
+        """Return everything that going on takes."""
         return serialize(
             {name: part.state_dict() for name, part in self._parts.items()}
             | {name: getattr(self, name) for name in COUNTS}
@@ -158,7 +160,7 @@ class Run:
         )
 
     def weights(self) -> bytes:
-        """Give the averaged weights as a safetensors file that names its shape."""
+        """Return the averaged weights as a safetensors file that names its shape."""
         return save(
             {
                 name: tensor.contiguous()
@@ -168,17 +170,38 @@ class Run:
         )
 
     def _resume(self, checkpoint: Path) -> None:
+        state = read_checkpoint(checkpoint, self.device)
         try:
-            state = torch.load(checkpoint, map_location=self.device, weights_only=True)
-        except Exception as error:  # and what they say is of no help to anybody
+            self._check_experiment(checkpoint, state)
+            for name, part in self._parts.items():
+                # a scaler that was not needed has nothing to say
+                if state[name] or part is not self.scaler:
+                    part.load_state_dict(state[name])
+            for name, kind in COUNTS.items():
+                setattr(self, name, kind(state[name]))
+            if self.step > self.skipped:
+                for optimizer in self.optimizers.values():
+                    check_state(optimizer)
+        # what torch raises where keys are missing, or tensors of another shape or type
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            reason = f'misses {error}' if isinstance(error, KeyError) else f'{error}'
             raise RunError(
-                f'{checkpoint}: cut short, or no checkpoint; train into another --out, '
-                'with last.safetensors for start'
+                f'{checkpoint}: damaged, or of another version ({" ".join(reason.split())}); '
+                f'{WAY_OUT}'
             ) from error
+
+    def _check_experiment(self, checkpoint: Path, state: dict[str, Any]) -> None:
+        """Raise RunError where a checkpoint cannot be gone on from in this experiment."""
+        try:
+            # keys that are newer than the checkpoint have their defaults
+            trained = make_config(state['config'], f'{checkpoint}')
+        except ConfigError as error:
+            raise RunError(f'{error}; {WAY_OUT}') from error
         changed = [
-            name
-            for name, value in asdict(self.config).items()
-            if name not in FREE and state['config'].get(name) != value
+            item.name
+            for item in fields(Config)
+            if item.name not in MAY_CHANGE
+            and getattr(trained, item.name) != getattr(self.config, item.name)
         ]
         if changed:
             raise RunError(
@@ -196,8 +219,3 @@ class Run:
                 f'{checkpoint}: has trained {state["step"]} steps, more than steps: '
                 f'{self.config.steps}; train into another --out'
             )
-        for name, part in self._parts.items():
-            if state[name]:  # a scaler that was not needed has nothing to say
-                part.load_state_dict(state[name])
-        for name in COUNTS:
-            setattr(self, name, state[name])

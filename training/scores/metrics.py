@@ -8,14 +8,16 @@ MATLAB's luma spans 16 to 235.
 
 import math
 
+import cv2
 import numpy as np
 import torch
 
-from training.loop.losses import ssim as ssim_of_batch
+from training.scores.similarity import ssim as ssim_of_batch
 
 # MATLAB's rgb2ycbcr, ITU-R BT.601: Y spans 16 to 235 for RGB in [0, 255]
 LUMA_WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255
 LUMA_OFFSET = 16.0
+DETAIL_SIGMA_PX = 5.0
 
 
 def luma(image: np.ndarray) -> np.ndarray:
@@ -25,7 +27,7 @@ def luma(image: np.ndarray) -> np.ndarray:
 
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:
     """
-    Give the PSNR in dB of two uint8 images of one shape; infinite where they are identical.
+    Return the PSNR in dB of two uint8 images of one shape; infinite where they are identical.
 
     :raises ValueError: the shapes differ.
     """
@@ -36,7 +38,7 @@ def psnr(image: np.ndarray, reference: np.ndarray) -> float:
 
 def ssim(image: np.ndarray, reference: np.ndarray) -> float:
     """
-    Give the SSIM of two uint8 images [H, W] or [H, W, C], H and W at least 11.
+    Return the SSIM of two uint8 images [H, W] or [H, W, C], H and W at least 11.
 
     Gaussian window 11x11, σ 1.5, only where it fits whole; the mean over channels.
 
@@ -51,7 +53,7 @@ def ssim(image: np.ndarray, reference: np.ndarray) -> float:
 
 
 def scores(image: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """Give psnr_y, ssim_y, psnr_rgb and ssim_rgb of two uint8 RGB images [H, W, 3]."""
+    """Return psnr_y, ssim_y, psnr_rgb and ssim_rgb of two uint8 RGB images [H, W, 3]."""
     y, reference_y = luma(image), luma(reference)
     return {
         'psnr_y': psnr(y, reference_y),
@@ -61,8 +63,22 @@ def scores(image: np.ndarray, reference: np.ndarray) -> dict[str, float]:
     }
 
 
+def rain_energy_removed(rainy: np.ndarray, output: np.ndarray) -> float:
+    """
+    Return the energy that was taken away, relative to that of all detail; no measure of quality.
+
+    Σ (Y_in - Y_out)² / Σ (Y_in - blurred Y_in)², Gaussian of σ 5 (*inferred*: no published form).
+    0 where nothing changed; a flat image counts as 0.
+
+    :param rainy, output: uint8 RGB [H, W, 3].
+    """
+    before, after = (luma(image).astype(np.float64) for image in (rainy, output))
+    detail = np.sum((before - cv2.GaussianBlur(before, (0, 0), DETAIL_SIGMA_PX)) ** 2)
+    return float(np.sum((before - after) ** 2) / detail) if detail > 0 else 0.0
+
+
 def mean_scores(rows: list[dict[str, float]]) -> dict[str, float | None]:
-    """Give the mean of each score over the images where it is finite; None if it is nowhere."""
+    """Return the mean of each score over the images where it is finite; None if it is nowhere."""
     means = {}
     for name in rows[0]:
         finite = [row[name] for row in rows if math.isfinite(row[name])]

@@ -1,0 +1,76 @@
+"""De-rain scenes on the CPU engine that the node uses, and score the outputs."""
+
+from collections.abc import Iterable, Iterator
+import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from derain_ros.engine.base import Engine
+from derain_ros.engine.factory import create_engine
+from training.data.scenes import Scene
+from training.scores.metrics import mean_scores, rain_energy_removed, scores
+
+
+def open_engine(weights: str) -> Engine:
+    """
+    Open an inference engine for a released name, an ONNX file, or safetensors.
+
+    Always on the CPU: ``auto`` would change engines midway where there is a GPU, and go back to
+    the graph long after this has returned.
+
+    :raises ModelError: there is no such model.
+    :raises EngineError: OpenVINO is not there.
+    """
+    if not weights.endswith('.safetensors'):
+        return create_engine('openvino', weights)
+    from derain_ros.model.export import export, load_network
+
+    with TemporaryDirectory() as folder:
+        graph = Path(folder) / 'network.onnx'
+        export(load_network(Path(weights)), graph)
+        return create_engine('openvino', str(graph))
+
+
+def derain(engine: Engine, image: np.ndarray) -> np.ndarray:
+    """De-rain uint8 RGB [H, W, 3]."""
+    output = np.empty_like(image)
+    engine.infer(image[None], output[None], 'rgb')
+    return output
+
+
+def evaluate(engine: Engine, scenes: Iterable[Scene]) -> Iterator[tuple[Scene, np.ndarray, dict]]:
+    """De-rain each scene; with the output comes its row of the result."""
+    for scene in scenes:
+        output = derain(engine, scene.rainy)
+        row: dict = {'name': scene.name}
+        if scene.truth is None:
+            row['rain_energy_removed'] = rain_energy_removed(scene.rainy, output)
+        else:
+            row |= scores(output, scene.truth)
+            row['input'] = scores(scene.rainy, scene.truth)
+        yield scene, output, row
+
+
+def summarize(rows: list[dict]) -> dict:
+    """Return the result as --json writes it: ``mean``, ``input``, ``images``; null is infinite."""
+    of_outputs = [
+        {key: value for key, value in row.items() if key not in ('name', 'input')} for row in rows
+    ]
+    result: dict = {'mean': mean_scores(of_outputs)}
+    if 'input' in rows[0]:
+        result['input'] = mean_scores([row['input'] for row in rows])
+    return result | {'images': [none_for_infinite(row) for row in rows]}
+
+
+def none_for_infinite(row: dict) -> dict:
+    """Return the values of a result as JSON can hold them: None is infinite."""
+    values = {}
+    for key, value in row.items():
+        if isinstance(value, dict):
+            value = none_for_infinite(value)
+        elif isinstance(value, float) and math.isinf(value):
+            value = None
+        values[key] = value
+    return values
