@@ -28,9 +28,10 @@ from torch.nn import functional
 
 from derain_ros.media.videos import read_images
 from derain_ros.model.export import frame_graph, load_network, write_graph
-from derain_ros.model.graph import MODELS
-from derain_ros.model.half import check_weights, halve
+from derain_ros.model.half import halve
 from derain_ros.model.network import DerainNetwork
+from derain_ros.model.released import MODELS, update_manifest
+from derain_ros.model.weights import check_finite
 from training.commands import check_writable, command
 
 
@@ -38,7 +39,7 @@ def release(
     weights: Path, name: str, folder: Path = MODELS, rain_free: Sequence[Path] = ()
 ) -> None:
     """
-    Write ``name``.safetensors, ``name``.onnx and ``name``-fp16.onnx.
+    Write ``name``.safetensors, ``name``.onnx and ``name``-fp16.onnx, and note their checksums.
 
     :param rain_free: folders of images, or videos, by which to set the last bias.
     :raises ModelError: the weights cannot be read, or not be carried by float16.
@@ -55,15 +56,17 @@ def release(
     graph = frame_graph(network.float())
     half = onnx.ModelProto()
     half.CopyFrom(graph)
-    check_weights(half, str(weights), 'fp16')
+    check_finite(half, str(weights), 'fp16')
     halve(half)
     with TemporaryDirectory(dir=folder) as complete:
         write_graph(graph, Path(complete) / f'{name}.onnx')
         write_graph(half, Path(complete) / f'{name}-fp16.onnx')
         (Path(complete) / f'{name}.safetensors').write_bytes(rounded)
         # as late as can be: old and new weights side by side would be worse than either
-        for file in Path(complete).iterdir():
-            os.replace(file, folder / file.name)
+        names = [file.name for file in Path(complete).iterdir()]
+        for name in names:
+            os.replace(Path(complete) / name, folder / name)
+    update_manifest(folder, names)
 
 
 def calibrate_bias(network: DerainNetwork, images: Iterable[np.ndarray]) -> None:

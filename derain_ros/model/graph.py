@@ -65,6 +65,5 @@ def feature_values_per_pixel(graph: onnx.ModelProto) -> float:
     units = len({name.removeprefix(UNITS).split('.')[0] for name in names if UNITS in name})
     first = graph.graph.initializer[names.index(FIRST_WEIGHT)]
     channels, inputs = first.dims[:2]
-    return (
-        float(channels) * 3 / inputs * (units + 5)
-    )  # inputs: three colours, and u² pixels folded
+    # inputs: three colours, and u² pixels folded
+    return float(channels * 3 / inputs * (units + 5))

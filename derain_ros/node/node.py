@@ -136,7 +136,9 @@ class DerainNode(LifecycleNode):
     ) -> TransitionCallbackReturn:
         """Refuse a transition out of order, for which rclpy of Humble and Jazzy ends the node."""
         try:
-            return super()._LifecycleNodeMixin__change_state(transition_id)
+            change = super()._LifecycleNodeMixin__change_state  # type: ignore[misc]
+            result: TransitionCallbackReturn = change(transition_id)
+            return result
         except RuntimeError as error:  # https://github.com/ros2/rclpy/issues/1209
             self.get_logger().error(f'transition refused: {error}')
             return TransitionCallbackReturn.ERROR

@@ -105,9 +105,6 @@ class Copy:
 
     name, precision, problem = 'copy', 'u8', ''
 
-    def close(self) -> None:
-        pass
-
     def infer(self, frames, out, order, timeout=None) -> None:
         out[:] = frames
 

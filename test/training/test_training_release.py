@@ -64,6 +64,7 @@ def test_weights_and_both_graphs_give_one_picture(
     assert done.returncode == 0, done.stderr
 
     assert sorted(path.name for path in folder.iterdir()) == [
+        'SHA256SUMS',
         'small-fp16.onnx',
         'small.onnx',
         'small.safetensors',
