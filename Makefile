@@ -22,6 +22,7 @@ demo: $(VENV)/demo.ready
 test: $(VENV)/test.ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest
 
 bench: $(VENV)/test.ready

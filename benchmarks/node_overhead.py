@@ -24,7 +24,7 @@ import rclpy
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import Image
 
-from derain_ros.node import __main__ as derain_node
+from derain_ros.node.__main__ import main as run_node
 from derain_ros.node.transport import profile_variable
 
 PROFILE = Path(__file__).resolve().parents[1] / 'config' / 'fastdds_shm.xml'
@@ -49,6 +49,9 @@ class CopyEngine:
         np.copyto(out, frames)
         self._copied = cpu_seconds()
 
+    def close(self) -> None:
+        pass
+
 
 def cpu_seconds() -> np.ndarray:
     """Give the CPU seconds used by this thread and by the whole process."""
@@ -58,7 +61,7 @@ def cpu_seconds() -> np.ndarray:
 def node() -> None:
     """Run the node with the copying engine until a signal; print median CPU ms per frame."""
     engine = CopyEngine()
-    derain_node.main(engine)
+    run_node(engine, sys.argv[2:])
     used = engine.used[WARM_UP:]
     own, process = (np.median(used, axis=0) * 1e3).round(2).tolist() if used else (None, None)
     # own: read, prepare, finish and publish; process: reception by DDS and rclpy as well
