@@ -1,10 +1,21 @@
-"""What several tests share: the research data, where it is there, pictures, and a node."""
+"""What tests of several folders share: pictures, and the package as colcon installs it."""
 
+from collections.abc import Iterator
+import os
 from pathlib import Path
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
 
+from helpers.data import ROOT
 from helpers.photos import SHADES
 import numpy as np
 import pytest
+
+PATIENCE = 60
 
 
 @pytest.fixture
@@ -29,3 +40,74 @@ def photos(tmp_path: Path) -> Path:
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
     return tmp_path / 'photos'
+
+
+@pytest.fixture(scope='session')
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the checkout with colcon as a ROS user does; give the install prefix."""
+    base = tmp_path_factory.mktemp('workspace')
+    colcon = shutil.which('colcon', path=f'{Path(sys.executable).parent}:{os.environ["PATH"]}')
+    subprocess.run(
+        [
+            colcon,
+            '--log-base',
+            base / 'log',
+            'build',
+            '--base-paths',
+            ROOT,
+            '--packages-select',
+            'derain_ros',
+            '--build-base',
+            base / 'build',
+            '--install-base',
+            base / 'install',
+        ],
+        check=True,
+        cwd=base,
+        timeout=300,
+    )
+    return base / 'install' / 'derain_ros'
+
+
+@pytest.fixture
+def environment(installed: Path) -> dict[str, str]:
+    """Give the environment that sourcing the workspace's setup file makes."""
+    variables = subprocess.run(
+        ['bash', '-c', f'source {installed.parent}/local_setup.bash && env -0'],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=installed,
+    ).stdout
+    return dict(line.split('=', 1) for line in variables.split('\0') if '=' in line)
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Iterator:
+    """Start a command in the sourced workspace; give it a line to wait for, get its output."""
+    processes = []
+
+    def run(command: list, wait_for: str) -> str:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        processes.append(process)
+        output = ''
+        patience = threading.Timer(PATIENCE, process.kill)
+        patience.start()
+        for line in process.stdout:
+            output += line
+            if re.search(wait_for, line):
+                patience.cancel()
+                return output
+        raise AssertionError(f'ended, or was too slow, without {wait_for!r}:\n{output}')
+
+    yield run
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=PATIENCE) == 0

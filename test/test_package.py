@@ -1,14 +1,9 @@
 """The package as colcon builds and ROS finds it."""
 
-from collections.abc import Iterator
-import os
 from pathlib import Path
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import threading
 import xml.etree.ElementTree as ElementTree
 
 from helpers.data import ROOT
@@ -26,9 +21,9 @@ README = {
     'rosdep install --from-paths derain_ros --ignore-src -y': 'a machine with ROS',
     'pip install -r derain_ros/requirements/runtime.txt '
     '-c derain_ros/requirements/constraints-ros.txt': 'make, with a ROS that is sourced',
-    'colcon build --packages-select derain_ros': 'test_package.py::installed',
-    'source install/setup.bash': 'test_package.py::environment',
-    'ros2 launch derain_ros derain.launch.py topic:=/camera/front/image_raw': 'test_package.py::test_ros2_launch_brings_the_node_to_active',
+    'colcon build --packages-select derain_ros': 'conftest.py::installed',
+    'source install/setup.bash': 'conftest.py::environment',
+    'ros2 launch derain_ros derain.launch.py topic:=/camera/front/image_raw': 'test_launch.py::test_ros2_launch_brings_the_node_to_active',
     'pip install -r requirements/tensorrt.txt -c requirements/constraints-ros.txt': 'make, through requirements/test.txt',
     'python3 -m derain_ros.build_engine fast --size 1280x720': 'test_build_engine.py::test_the_command_builds_lists_and_prunes',
     'python3 -m pytest test/gpu': 'make test',
@@ -39,77 +34,6 @@ README = {
     'python3 -m derain_ros.export runs/quick/best.safetensors quick.onnx': 'test_export.py::test_the_command_exports_any_trained_weights',
     'make bench': 'by hand, for the figures of the README',
 }
-
-
-@pytest.fixture(scope='module')
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the checkout with colcon as a ROS user does; give the install prefix."""
-    base = tmp_path_factory.mktemp('workspace')
-    colcon = shutil.which('colcon', path=f'{Path(sys.executable).parent}:{os.environ["PATH"]}')
-    subprocess.run(
-        [
-            colcon,
-            '--log-base',
-            base / 'log',
-            'build',
-            '--base-paths',
-            ROOT,
-            '--packages-select',
-            'derain_ros',
-            '--build-base',
-            base / 'build',
-            '--install-base',
-            base / 'install',
-        ],
-        check=True,
-        cwd=base,
-        timeout=300,
-    )
-    return base / 'install' / 'derain_ros'
-
-
-@pytest.fixture
-def environment(installed: Path) -> dict[str, str]:
-    """Give the environment that sourcing the workspace's setup file makes."""
-    variables = subprocess.run(
-        ['bash', '-c', f'source {installed.parent}/local_setup.bash && env -0'],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=installed,
-    ).stdout
-    return dict(line.split('=', 1) for line in variables.split('\0') if '=' in line)
-
-
-@pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Iterator:
-    """Start a command in the sourced workspace; give it a line to wait for, get its output."""
-    processes = []
-
-    def run(command: list, wait_for: str) -> str:
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=tmp_path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        processes.append(process)
-        output = ''
-        patience = threading.Timer(PATIENCE, process.kill)
-        patience.start()
-        for line in process.stdout:
-            output += line
-            if re.search(wait_for, line):
-                patience.cancel()
-                return output
-        raise AssertionError(f'ended, or was too slow, without {wait_for!r}:\n{output}')
-
-    yield run
-    for process in processes:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=PATIENCE) == 0
 
 
 def test_colcon_installs_what_the_car_needs(installed):
@@ -132,45 +56,6 @@ def test_the_installed_node_runs_from_the_sourced_workspace(installed, run):
         [node, '--ros-args', '-r', '__ns:=/test_package'],
         r'de-raining /test_package/image_raw into /test_package/image_derained with openvino',
     )
-
-
-@pytest.mark.parametrize(
-    'arguments, topics',
-    [
-        ([], '/image_raw into /image_derained'),
-        (['namespace:=front'], '/front/image_raw into /front/image_derained'),
-        (['topic:=/camera/image_raw'], '/camera/image_raw into /camera/image_derained'),
-        (
-            [
-                'topic:=a/image',
-                'output:=b/clear',
-                'engine:=openvino',
-                'model:=fast-fp16',
-                'log_level:=debug',
-            ],
-            '/a/image into /b/clear',
-        ),
-    ],
-)
-def test_ros2_launch_brings_the_node_to_active(run, arguments, topics):
-    pytest.importorskip('launch_ros', reason='launch_ros is not installed: it has no wheel')
-    run(
-        ['ros2', 'launch', 'derain_ros', 'derain.launch.py', *arguments],
-        f'de-raining {topics} with openvino',
-    )
-
-
-def test_a_parameter_file_that_is_not_there_is_named(environment):
-    pytest.importorskip('launch_ros', reason='launch_ros is not installed: it has no wheel')
-    launch = subprocess.run(
-        ['ros2', 'launch', 'derain_ros', 'derain.launch.py', 'config:=nowhere.yaml'],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert launch.returncode != 0
-    assert "config 'nowhere.yaml': no such file" in launch.stdout + launch.stderr
 
 
 def test_package_xml_and_setup_py_agree():
@@ -228,7 +113,9 @@ def test_every_command_of_the_readme_is_known_to_be_run():
     assert commands - {''} == set(README)
     for test in filter(lambda runner: '.py::' in runner, README.values()):
         file, function = test.split('::')
-        assert f'\ndef {function}(' in next((ROOT / 'test').rglob(file)).read_text(), test
+        assert (
+            f'\ndef {function}(' in next(iter(sorted((ROOT / 'test').rglob(file)))).read_text()
+        ), test
 
 
 def test_make_hands_input_and_topic_to_the_demo():
