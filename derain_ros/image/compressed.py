@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import cast, Literal, TYPE_CHECKING
+from typing import cast, TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from derain_ros.errors import ImageError
 from derain_ros.image.encodings import LAYOUTS
 from derain_ros.image.raw import Frame, Pixels
+from derain_ros.order import Order
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage
@@ -128,7 +129,7 @@ def _frame(message_format: str, samples: Pixels) -> Frame:
         if encoding.startswith('bayer') and not stored.startswith('mono'):
             return _demosaiced(encoding, samples)
         return Frame(_converted(samples, cv2.COLOR_GRAY2BGR), 'bgr', None, 'mono8')
-    order: Literal['bgr', 'rgb'] = 'rgb' if stored.startswith('rgb') else 'bgr'
+    order: Order = 'rgb' if stored.startswith('rgb') else 'bgr'
     if samples.shape[2] == 4:
         alpha = cast(Pixels, np.ascontiguousarray(samples[..., 3]))
         pixels = _converted(samples, cv2.COLOR_BGRA2BGR)

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 import struct
-from typing import Any, cast, Literal
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -31,6 +31,7 @@ from derain_ros.image import compressed, raw
 from derain_ros.image.raw import Frame, Pixels
 from derain_ros.media.recordings import made_readable, opened, storage_files
 from derain_ros.media.storage.base import Channel, Storage
+from derain_ros.order import Order
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 # In ROS 2 these two types have never changed, so the recorder's definitions are not needed.
@@ -176,7 +177,7 @@ class BagReader:
         self._storage = None
 
 
-def in_order(frame: Frame, order: Literal['bgr', 'rgb']) -> Pixels:
+def in_order(frame: Frame, order: Order) -> Pixels:
     """Return the pixels of a frame, uint8 [H, W, 3], with its channels in that order."""
     if frame.order == order:
         return frame.pixels
