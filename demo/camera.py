@@ -79,7 +79,7 @@ class Camera(Node):
         return self._handshake.done()
 
     def is_seen(self) -> bool:
-        """Tell whether a node has ever subscribed to the images."""
+        """Tell whether a node subscribes to the images."""
         return self._publisher.get_subscription_count() > 0
 
     def publish(self, shot: Shot) -> None:

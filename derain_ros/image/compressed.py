@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import cast, Literal, TYPE_CHECKING
+from typing import cast, TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from derain_ros.errors import ImageError
 from derain_ros.image.encodings import LAYOUTS
 from derain_ros.image.raw import Frame, Pixels
+from derain_ros.order import Order
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 # A header may claim any size in 20 bytes; the largest camera of a car has a third of this.
 LARGEST_PX = 100_000_000
 FORMAT = re.compile(r'(?P<encoding>\w{0,60}); *(jpe?g|png) compressed *(?P<stored>\w*)')
-PNG_BEGIN, PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
+PNG_BEGIN, PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
 JPEG_BEGIN, JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
 # start of frame, of every kind: all from C0 to CF but tables (C4, CC) and one that is reserved
 JPEG_FRAME, JPEG_SCAN = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}, 0xDA
@@ -75,7 +76,7 @@ def picture_size(data: memoryview) -> tuple[int, int]:
     """
     if bytes(data[:8]) == PNG_BEGIN and len(data) >= 24:
         width, height = struct.unpack('>II', data[16:24])
-        whole = bytes(data).rfind(PNG_END) > 0
+        whole = _png_is_whole(data)
     elif bytes(data[:3]) == JPEG_BEGIN:
         height, width, scan = _jpeg_header(data)
         # OpenCV fills up the rest of a cut JPEG in grey; a thumbnail before the scan ends alike
@@ -91,6 +92,17 @@ def picture_size(data: memoryview) -> tuple[int, int]:
             'on its way, or at the recording'
         )
     return height, width
+
+
+def _png_is_whole(data: memoryview) -> bool:
+    """Tell whether all chunks are there; OpenCV takes memory for what a damaged one claims."""
+    position = len(PNG_BEGIN)
+    while position + 12 <= len(data):
+        kind = data[position + 4 : position + 8]
+        position += 12 + int.from_bytes(data[position : position + 4], 'big')
+        if kind == PNG_END:
+            return position <= len(data)
+    return False
 
 
 def _jpeg_header(data: memoryview) -> tuple[int, int, int]:
@@ -117,7 +129,7 @@ def _frame(message_format: str, samples: Pixels) -> Frame:
         if encoding.startswith('bayer') and not stored.startswith('mono'):
             return _demosaiced(encoding, samples)
         return Frame(_converted(samples, cv2.COLOR_GRAY2BGR), 'bgr', None, 'mono8')
-    order: Literal['bgr', 'rgb'] = 'rgb' if stored.startswith('rgb') else 'bgr'
+    order: Order = 'rgb' if stored.startswith('rgb') else 'bgr'
     if samples.shape[2] == 4:
         alpha = cast(Pixels, np.ascontiguousarray(samples[..., 3]))
         pixels = _converted(samples, cv2.COLOR_BGRA2BGR)

@@ -17,7 +17,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, Literal
+import struct
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ from derain_ros.image import compressed, raw
 from derain_ros.image.raw import Frame, Pixels
 from derain_ros.media.recordings import made_readable, opened, storage_files
 from derain_ros.media.storage.base import Channel, Storage
+from derain_ros.order import Order
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 # In ROS 2 these two types have never changed, so the recorder's definitions are not needed.
@@ -40,6 +42,7 @@ KINDS = [(kind, encoding) for kind in (RAW, COMPRESSED) for encoding in STORES]
 PLACE = np.dtype(
     [(name, np.int64) for name in ('stamp_ns', 'topic', 'kind', 'file', 'block', 'offset')]
 )
+ROW = struct.Struct('=6q')
 # rosbag2 may compress each message; its size before is that of an image, not of a bomb
 LARGEST_MESSAGE_BYTES = 2**30
 
@@ -102,7 +105,7 @@ def index_bag(path: Path, scratch: Path) -> BagIndex:
     if not path.exists():
         raise DataError(f'{path}: no such bag')
     parts, problems = storage_files(path)
-    files, topics, places = [], dict[str, int](), []
+    files, topics, places = [], dict[str, int](), bytearray()
     for number, part in enumerate(parts):
         file, problem = made_readable(part, scratch, number)
         files.append(file)
@@ -110,9 +113,10 @@ def index_bag(path: Path, scratch: Path) -> BagIndex:
         try:
             with opened(file) as storage:
                 for place in storage.places(_is_image):
-                    topic = topics.setdefault(place.channel.topic, len(topics))
                     kind = KINDS.index(place.channel[1:])
-                    places.append((place.stamp_ns, topic, kind, number, place.block, place.offset))
+                    topic = topics.setdefault(place.channel.topic, len(topics))
+                    where = (topic, kind, number, place.block, place.offset)
+                    places += ROW.pack(place.stamp_ns, *where)
         except Exception as error:  # damage shows in many ways
             problems.append(f'{part}: damaged ({str(error) or type(error).__name__})')
     if not places and problems:
@@ -120,9 +124,9 @@ def index_bag(path: Path, scratch: Path) -> BagIndex:
             f'{path}: not a readable bag ({"; ".join(problems)}); record it again or take it out'
         )
     names = sorted(topics)
-    table = np.array(places, PLACE)
+    table = np.frombuffer(places, PLACE).copy()
     # by name, for people
-    table['topic'] = np.array([names.index(topic) for topic in topics], 'i4')[table['topic']]
+    table['topic'] = np.array([names.index(topic) for topic in topics], np.int64)[table['topic']]
     return BagIndex(path, files, names, np.sort(table, order='stamp_ns', kind='stable'), problems)
 
 
@@ -141,7 +145,7 @@ class BagReader:
 
         :param place: of ``PLACE``.
         :raises ImageError: it is damaged, or its encoding is none that can be de-rained.
-        :raises OSError: the file cannot be opened.
+        :raises OSError: the file is not there any more.
         """
         kind, encoding = KINDS[place['kind']]
         try:
@@ -151,7 +155,7 @@ class BagReader:
             store = STORES[encoding]
             deserialize = store.deserialize_cdr if encoding == 'cdr' else store.deserialize_ros1
             message: Any = deserialize(data, kind)
-        except OSError:
+        except (FileNotFoundError, PermissionError):
             raise
         except Exception as error:  # damage shows in many ways
             reason = str(error) or type(error).__name__
@@ -173,7 +177,7 @@ class BagReader:
         self._storage = None
 
 
-def in_order(frame: Frame, order: Literal['bgr', 'rgb']) -> Pixels:
+def in_order(frame: Frame, order: Order) -> Pixels:
     """Return the pixels of a frame, uint8 [H, W, 3], with its channels in that order."""
     if frame.order == order:
         return frame.pixels

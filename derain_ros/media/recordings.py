@@ -56,9 +56,9 @@ def storage_files(path: Path) -> tuple[list[Path], list[str]]:
             Path(n).name for n in metadata['rosbag2_bagfile_information']['relative_file_paths']
         ]
     if names:
-        missing = [name for name in names if not (path / name).exists()]
-        there = [path / name for name in names if name not in missing]
-        return there, [f'{path / name}: is missing' for name in missing]
+        found = [_found(path / name) for name in names]
+        problems = [f'{path / name}: is missing' for name, file in zip(names, found) if not file]
+        return [file for file in found if file], problems
     files = [file for file in sorted(path.rglob('*')) if file.is_file() and _has_suffix(file)]
     # one that was compressed, and not removed after it
     files = [file for file in files if file.suffix == '' or file.with_suffix('') not in files]
@@ -110,6 +110,12 @@ def made_readable(file: Path, scratch: Path, number: int) -> tuple[Path, str]:
                 f'{file}: was not closed, with messages still in {log.name}; both are read',
             )
     return file, ''
+
+
+def _found(file: Path) -> Path | None:
+    """Return a file by its name, or as it was compressed or decompressed by hand; or None."""
+    names = (file.name, f'{file.name}.zstd', file.name.removesuffix('.zstd'))
+    return next((path for name in names if (path := file.with_name(name)).exists()), None)
 
 
 def _has_suffix(path: Path) -> bool:

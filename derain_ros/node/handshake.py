@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from derain_ros.stream.fates import Fate
+
 if TYPE_CHECKING:
     from diagnostic_msgs.msg import DiagnosticStatus
 
 # the frame id of the images that are sent until then
 CONNECTING = 'connecting'
-FATES = ('derained', 'bypassed', 'passed_through', 'replaced', 'dropped')
+FATES = tuple(fate.value for fate in Fate)
 # Equal reports, one a second, after which nothing is on its way: two where each image has met one
 # of the fates; more where the sum says otherwise, since a newer node may know other fates.
 EQUAL_REPORTS, EQUAL_UNKNOWN_REPORTS = 2, 5

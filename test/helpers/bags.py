@@ -12,6 +12,8 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Ros2Writer
 from rosbags.typesys import get_typestore, Stores
 
+from derain_ros.media.bags import BagIndex, BagReader
+
 TOPIC = '/front/compressed'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 # one kind of bag each: how it is written, and the file in it that holds the messages
@@ -101,14 +103,27 @@ def rechunked(path: Path, **start: str) -> Path:
     with path.open('rb') as source, copy.open('wb') as target:
         writer = Writer(target, chunk_size=20_000)
         writer.start(**{'profile': 'ros2', **start})
-        channel = None
+        channels = {}
         for schema, about, message in make_reader(source).iter_messages():
-            if channel is None:
-                channel = writer.register_channel(
+            if about.topic not in channels:
+                channels[about.topic] = writer.register_channel(
                     about.topic,
                     about.message_encoding,
                     writer.register_schema(schema.name, schema.encoding, schema.data),
                 )
-            writer.add_message(channel, message.log_time, message.data, message.publish_time)
+            writer.add_message(
+                channels[about.topic], message.log_time, message.data, message.publish_time
+            )
         writer.finish()
     return copy.replace(path)
+
+
+def bag_shades(index: BagIndex, topic: str = TOPIC) -> list[int]:
+    """Read all images of a topic, and return their grey levels."""
+    with BagReader(index) as reader:
+        return [int(reader.read(place).pixels.mean()) for place in index.of(topic)]
+
+
+def storage_file(kind: str, bag: Path) -> Path:
+    """Return the file that holds the messages of a bag that is named as in ``KINDS``."""
+    return bag if kind == 'ros1' else bag / f'{bag.name}.{"db3" if kind == "sqlite3" else kind}'

@@ -1,6 +1,7 @@
 """Compressed image messages, as image_transport and camera drivers write them."""
 
 from array import array
+import resource
 import struct
 from types import SimpleNamespace
 
@@ -143,6 +144,16 @@ def test_an_absurd_size_is_refused_by_the_header(street, suffix):
 def test_what_is_no_picture_is_refused(data):
     with pytest.raises(ImageError, match='neither JPEG nor PNG'):
         compressed.read(SimpleNamespace(format='16UC1; compressedDepth png', data=data))
+
+
+def test_a_png_takes_no_memory_for_a_chunk_that_claims_gigabytes(street):
+    data = bytearray(message(street, 'png').data)
+    chunk = data.index(b'IDAT') - 4
+    data[chunk : chunk + 4] = struct.pack('>I', 2**31 - 1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ImageError, match='cut short'):
+        compressed.read(SimpleNamespace(format='png', data=data))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
 def test_damage_within_a_png_is_refused(street):

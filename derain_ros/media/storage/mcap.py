@@ -7,7 +7,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from mcap.reader import make_reader
+from mcap.reader import SeekingReader
 from mcap.records import Channel as McapChannel
 from mcap.records import Chunk, McapRecord, Message, MessageIndex, Schema
 from mcap.stream_reader import breakup_chunk, StreamReader
@@ -35,7 +35,8 @@ class McapStorage:
         """Find messages, see ``Storage``: by the index at the end, or record by record."""
         summary = None
         with contextlib.suppress(Exception):  # damage shows in many ways
-            summary = make_reader(self._file).get_summary()
+            reader = SeekingReader(self._file, record_size_limit=self._bytes)
+            summary = reader.get_summary()
         if summary is not None and _is_complete(summary):
             return self._indexed(summary, wanted)
         return self._scanned(wanted)

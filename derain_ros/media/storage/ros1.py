@@ -22,6 +22,8 @@ from derain_ros.media.storage.base import Channel, Place, type_name
 
 MAGIC = b'#ROSBAG V2.0\n'
 MESSAGE, BAG_HEADER, INDEX, CHUNK, CONNECTION = b'\x02', b'\x03', b'\x04', b'\x05', b'\x07'
+# it holds numbers and a topic; what is longer is damage, and memory is not spent on it
+LARGEST_HEADER_BYTES = 2**20
 Header = dict[str, bytes]
 
 
@@ -56,7 +58,8 @@ class Ros1Storage:
                     yield from self._walked(unindexed, wanted)
                 unindexed = block = position
             elif kind == INDEX:
-                yield from self._indexed(header, self._file.read(length), block, wanted)
+                entries = self._file.read(min(length, self._bytes))
+                yield from self._indexed(header, entries, block, wanted)
                 unindexed = None
             position = after
         if unindexed is not None:
@@ -124,7 +127,10 @@ class Ros1Storage:
 
 def _header(source: BinaryIO) -> tuple[Header, int]:
     """Read the header of a record, and how many bytes of data follow."""
-    header = _fields(_exactly(source, int.from_bytes(_exactly(source, 4), 'little')))
+    size = int.from_bytes(_exactly(source, 4), 'little')
+    if size > LARGEST_HEADER_BYTES:
+        raise ValueError('the header of a record is damaged')
+    header = _fields(_exactly(source, size))
     return header, int.from_bytes(_exactly(source, 4), 'little')
 
 
