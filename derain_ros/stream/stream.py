@@ -9,7 +9,7 @@ from typing import Any
 
 from derain_ros.stream.codec import Codec
 from derain_ros.stream.fates import Counts, Fate, Result
-from derain_ros.stream.plausibility import Plausibility
+from derain_ros.stream.inspection import Inspector
 from derain_ros.stream.policy import Policy
 from derain_ros.stream.state import StreamState
 
@@ -50,7 +50,7 @@ class Stream:
 
     def __init__(self, codec: Codec, deliver: Deliver, policy: Policy, lock: RLock) -> None:
         self.codec, self.policy = codec, policy
-        self.plausibility, self.state = Plausibility(), StreamState()
+        self.inspector, self.state = Inspector(), StreamState()
         self.waiting: Job | None = None
         self.in_work: Job | None = None
         self.served_at = 0.0

@@ -9,9 +9,13 @@ import pytest
 
 from derain_ros.engine.openvino import OpenVinoEngine
 from derain_ros.media.images import image_files, read_image
-from derain_ros.stream.plausibility import Plausibility
+from derain_ros.stream.inspection import Inspector
 from derain_ros.stream.state import StreamState
 from training.data.pairs import read_pairs
+
+
+def problem_of(rainy: np.ndarray, derained: np.ndarray) -> str:
+    return Inspector().inspect(rainy, derained).problem
 
 
 @pytest.fixture
@@ -39,37 +43,37 @@ DESTROYED = {
 @pytest.mark.parametrize('how', DESTROYED)
 def test_a_destroyed_result_is_named(picture, how):
     destroy, words = DESTROYED[how]
-    assert re.search(words, Plausibility().problem(picture, destroy(picture)))
+    assert re.search(words, problem_of(picture, destroy(picture)))
 
 
 def test_a_result_that_stays_while_the_input_moves_is_frozen(picture):
-    plausibility = Plausibility()
-    assert plausibility.problem(picture, picture) == ''
+    inspector = Inspector()
+    assert inspector.inspect(picture, picture).problem == ''
     moved = np.roll(picture, 5, axis=1)
-    assert 'the same as the one before' in plausibility.problem(moved, picture)
+    assert 'the same as the one before' in inspector.inspect(moved, picture).problem
 
 
 def test_a_scene_that_stands_still_may_stay_as_it_is(picture):
-    plausibility = Plausibility()
-    assert [plausibility.problem(picture, picture) for _ in range(3)] == [''] * 3
+    inspector = Inspector()
+    assert [inspector.inspect(picture, picture).problem for _ in range(3)] == [''] * 3
 
 
 @pytest.mark.parametrize('grey', [0, 3, 128, 255])
 def test_a_plain_image_may_stay_plain(grey):
     plain = np.full((240, 320, 3), grey, np.uint8)
-    assert Plausibility().problem(plain, plain) == ''
+    assert problem_of(plain, plain) == ''
 
 
 def test_a_plain_image_may_not_turn_black():
     plain = np.full((240, 320, 3), 120, np.uint8)
-    assert Plausibility().problem(plain, np.zeros_like(plain))
+    assert problem_of(plain, np.zeros_like(plain))
 
 
 @pytest.mark.parametrize('size', [(16, 16), (17, 2000), (1080, 1920)])
 def test_any_size_is_checked(size):
     noise = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
-    assert Plausibility().problem(noise, noise) == ''
-    assert Plausibility().problem(noise, np.zeros_like(noise))
+    assert problem_of(noise, noise) == ''
+    assert problem_of(noise, np.zeros_like(noise))
 
 
 @pytest.mark.parametrize('model', ['fast', 'fast-light', 'fast-heavy'])
@@ -81,7 +85,7 @@ def test_what_the_models_do_to_rain_is_plausible(model):
         crop = np.ascontiguousarray(cv2.resize(image, (480, 320)))
         out = np.empty_like(crop)
         engine.infer(crop[None], out[None], 'rgb')
-        assert Plausibility().problem(crop, out) == ''
+        assert problem_of(crop, out) == ''
 
 
 def test_memory_is_forgotten_when_the_stream_does_not_go_on():
