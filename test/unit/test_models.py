@@ -6,7 +6,7 @@ from helpers.data import data_folder
 import numpy as np
 import pytest
 
-from derain_ros.model.graph import MODELS
+from derain_ros.model.released import MODELS
 from training.evaluate import evaluate, open_engine, read_scenes, summarize
 from training.evaluate_video import evaluate_video, frames
 
