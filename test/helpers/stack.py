@@ -108,6 +108,9 @@ class Copy:
     def infer(self, frames, out, order, timeout=None) -> None:
         out[:] = frames
 
+    def close(self) -> None:
+        pass
+
 
 def image(height: int = 48, width: int = 64, encoding: str = 'bgr8', channels: int = 3) -> Image:
     message = Image(height=height, width=width, encoding=encoding, step=width * channels)

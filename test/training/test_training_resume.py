@@ -101,7 +101,8 @@ def test_resuming_does_not_need_what_the_run_started_from(data: Path, tmp_path: 
     train(whole, data, tmp_path / 'out', resume=True)
 
     assert torch.load(tmp_path / 'out' / 'checkpoint.pt')['step'] == 6
-    with pytest.raises(RunError, match=r"start: .*first\.safetensors': neither a released name \(fast, "):
+    missing = r"start: .*first\.safetensors': neither a released name \(fast, "
+    with pytest.raises(RunError, match=missing):
         train(
             read_config(experiment(tmp_path, start=str(first))),
             data,
