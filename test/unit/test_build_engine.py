@@ -59,6 +59,7 @@ def test_a_released_model_becomes_an_engine_that_runs_in_its_precision(
         f'{entry.facts.seconds:.1f} s, convolutions {entry.facts.convolutions}'
     )
     assert entry.facts.convolutions == {precision: convolutions(model)}
+    assert 'REQUIRE_USER_ALLOCATION' in entry.key.flags  # without it CUDA may record no graph
     assert entry.path.read_bytes() == entry.plan
     assert not [record for record in caplog.records if record.levelname == 'WARNING']
 
