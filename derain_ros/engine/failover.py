@@ -23,6 +23,8 @@ MOST_ENGINES = 8
 FIRST_PAUSE_S, DOUBLINGS, LONGEST_PAUSE_S = 10.0, 6, 600.0
 # after so long without a frame, a frame size is no camera's any more
 FORGOTTEN_S = 60.0
+# and after so long its engine is freed; it is in the cache, and loaded again within seconds
+UNUSED_S = 600.0
 # TensorRT needs minutes to time its kernels on a small GPU; a build beyond this is a problem
 SLOW_BUILD_S = 900.0
 # A GPU that hangs misses every deadline; one that is busy, some. Fewer than the misses after which
@@ -90,7 +92,7 @@ class AutoEngine(Engine):
         Start the background threads.
 
         :param cpu: runs every frame that TensorRT does not; closed with this engine.
-        :param builder: closed with this engine, too.
+        :param builder: builds the engines of TensorRT; closed with this engine, too.
         """
         self._cpu, self._builder, self._log, self._clock = cpu, builder, log, clock
         self._used: Engine = cpu
@@ -171,10 +173,7 @@ class AutoEngine(Engine):
             accelerator = Accelerator()
             self._accelerators.put(camera, accelerator)
         now = self._clock()
-        if len(self._accelerators) > MOST_ENGINES:
-            evicted = self._accelerators.pop(self._accelerators.oldest()[0])
-            assert evicted is not None
-            self._dispose(evicted)
+        self._evict()
         if (
             accelerator.engine is None
             and accelerator.asked_at is None
@@ -183,6 +182,15 @@ class AutoEngine(Engine):
             accelerator.asked_at = now
             self._builds.submit(camera)
         return accelerator
+
+    def _evict(self) -> None:
+        while len(self._accelerators) > 1:
+            camera, unused_s = self._accelerators.oldest()
+            if len(self._accelerators) <= MOST_ENGINES and unused_s < UNUSED_S:
+                return
+            evicted = self._accelerators.pop(camera)
+            if evicted is not None:
+                self._dispose(evicted)
 
     def _build(self, camera: Camera) -> None:
         """Build an engine on the building thread; the next frame takes up what comes of it."""

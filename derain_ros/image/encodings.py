@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import cv2
+
+from derain_ros.order import Order
 
 
 class Layout(NamedTuple):
@@ -21,7 +23,7 @@ class Layout(NamedTuple):
 
     channels: int
     code: int | None = None
-    order: Literal['bgr', 'rgb'] = 'bgr'
+    order: Order = 'bgr'
     depth: int = 8
     even: tuple[str, ...] = ()
     least: int = 1

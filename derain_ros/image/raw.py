@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from derain_ros.errors import ImageError, quoted
 from derain_ros.image.encodings import ALIASES, Layout, LAYOUTS, output_encoding, WRITTEN
+from derain_ros.order import Order
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
@@ -47,7 +48,7 @@ class Frame:
     """
 
     pixels: Pixels
-    order: Literal['bgr', 'rgb']
+    order: Order
     alpha: Pixels | None
     encoding: str
 

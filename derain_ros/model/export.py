@@ -43,7 +43,8 @@ def load_network(weights: Path) -> DerainNetwork:
     """
     Load trained weights into a network of the shape named in the file.
 
-    :raises ModelError: the file is missing, damaged, no safetensors file, or names no shape.
+    :raises ModelError: the file is missing, damaged or no safetensors file, names no shape, or
+        holds weights that do not fit it or are not finite.
     """
     read_model(weights)  # which checks it against the manifest
     try:
@@ -56,6 +57,9 @@ def load_network(weights: Path) -> DerainNetwork:
         raise ModelError(
             f'{weights}: does not say its shape; training/train.py writes it ({error})'
         ) from error
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise ModelError(f"{weights}: weight '{name}' is not finite; train the model anew")
     network = DerainNetwork(shape).eval()
     try:
         network.load_state_dict(state)

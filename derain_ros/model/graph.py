@@ -6,7 +6,6 @@ from onnx import numpy_helper
 
 from derain_ros.errors import ModelError
 from derain_ros.model.released import find_model, read_model
-from derain_ros.model.released import MODELS as MODELS
 from derain_ros.model.weights import check_finite, remove_checksum, verify_checksum
 from derain_ros.order import Order
 

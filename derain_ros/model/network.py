@@ -12,6 +12,8 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 LEAKY_SLOPE = 0.2
+# far beyond any use; a damaged file may ask for more memory than there is
+LARGEST_SIZE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +48,21 @@ class Shape:
     @classmethod
     def from_json(cls, text: str) -> 'Shape':
         """
-        Read that text.
+        Read a shape from the metadata of weights.
 
-        :raises ValueError: it is no shape.
+        :raises ValueError: the text is no shape.
         """
         try:
-            return cls(**json.loads(text))
-        except TypeError as error:
-            raise ValueError(f'{text} is no shape of a network ({error})') from error
+            shape = cls(**json.loads(text))
+            sizes = shape.channels, shape.units, shape.scales, shape.unshuffle
+            if not all(type(size) is int and 1 <= size <= LARGEST_SIZE for size in sizes):
+                raise TypeError(f'sizes are whole numbers from 1 to {LARGEST_SIZE}')
+            if type(shape.residual) is not bool:
+                raise TypeError('residual is true or false')
+        # a RecursionError is what very deep JSON raises
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f'{text[:200]!r} is no shape of a network ({error})') from error
+        return shape
 
 
 SHAPES = {

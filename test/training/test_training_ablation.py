@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from derain_ros.model.export import load_network
-from derain_ros.model.graph import MODELS
+from derain_ros.model.released import MODELS
 from training import ablation
 from training.ablation import read_study, slug
 from training.data.scenes import read_scenes

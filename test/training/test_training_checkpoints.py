@@ -10,8 +10,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 import torch
 
-from derain_ros.model.graph import MODELS
 from derain_ros.model.network import SHAPES
+from derain_ros.model.released import MODELS
 from training.configuration import Config, read_config
 from training.errors import RunError
 from training.loop.checkpoints import start_network

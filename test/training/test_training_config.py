@@ -6,8 +6,8 @@ from helpers.data import ROOT
 import pytest
 import yaml
 
-from derain_ros.model.graph import MODELS
 from derain_ros.model.network import Shape, SHAPES
+from derain_ros.model.released import MODELS
 from training.configuration import read_config
 from training.errors import ConfigError
 

@@ -17,7 +17,7 @@ from helpers.training import (
 import pytest
 import torch
 
-from derain_ros.model.graph import MODELS
+from derain_ros.model.released import MODELS
 from training.configuration import Config, read_config
 from training.errors import RunError
 from training.loop import run
@@ -101,7 +101,8 @@ def test_resuming_does_not_need_what_the_run_started_from(data: Path, tmp_path: 
     train(whole, data, tmp_path / 'out', resume=True)
 
     assert torch.load(tmp_path / 'out' / 'checkpoint.pt')['step'] == 6
-    with pytest.raises(RunError, match=r'start: .*first\.safetensors.*; give fast, fast-heavy, '):
+    missing = r"start: .*first\.safetensors': neither a released name \(fast, "
+    with pytest.raises(RunError, match=missing):
         train(
             read_config(experiment(tmp_path, start=str(first))),
             data,

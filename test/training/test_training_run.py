@@ -12,8 +12,8 @@ from torch import nn
 from tqdm import tqdm
 
 from derain_ros.model.export import load_network
-from derain_ros.model.graph import MODELS
 from derain_ros.model.network import DerainNetwork, Shape, SHAPES
+from derain_ros.model.released import MODELS
 from training.configuration import Config, Real
 from training.data.batches import Batch
 from training.data.dataset import Data

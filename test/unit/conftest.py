@@ -1,13 +1,17 @@
-"""What several unit tests share: a car whose GPU does as the test says, and a tiny network."""
+"""What several unit tests share: a car with a GPU, a tiny network, a cache with one engine."""
 
 from collections.abc import Iterator
+import logging
 from pathlib import Path
+import shutil
 
 from helpers.car import Car
+import onnx
 import pytest
 from safetensors.torch import save_file
 import torch
 
+from derain_ros.engine.tensorrt.cache import EngineCache
 from derain_ros.model.network import DerainNetwork, Shape
 
 
@@ -38,3 +42,28 @@ def tiny_onnx(tiny: Path) -> Path:
     path = tiny.with_suffix('.onnx')
     export(load_network(tiny), path)
     return path
+
+
+@pytest.fixture
+def traced(tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the graph of the tiny network at hand instead of tracing it, which takes seconds."""
+    monkeypatch.setattr('derain_ros.model.export.frame_graph', lambda _: onnx.load(tiny_onnx))
+
+
+@pytest.fixture(scope='session')
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache directory with one engine in it, of ``fast`` for 64x48."""
+    from helpers.engines import SMALL
+
+    from derain_ros.engine.tensorrt.build import build_engine
+
+    directory = tmp_path_factory.mktemp('built') / 'derain_ros'
+    build_engine('fast', SMALL, cache=EngineCache(directory))
+    return directory
+
+
+@pytest.fixture
+def cache(built: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> EngineCache:
+    """Return a copy of this cache, and have its messages recorded."""
+    caplog.set_level(logging.INFO)
+    return EngineCache(Path(shutil.copytree(built, tmp_path / 'derain_ros')))

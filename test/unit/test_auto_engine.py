@@ -110,6 +110,16 @@ def test_the_engine_used_least_lately_makes_room(car, others):
         assert first.closed.wait(10)
 
 
+def test_an_engine_that_no_camera_has_used_for_ten_minutes_is_freed(car):
+    tensorrt = car.change_over()
+    car.now += 599
+    car.drive((48, 80))
+    assert car.drive() == 2
+    car.now += 601
+    car.drive((48, 80))
+    assert tensorrt.closed.wait(10)
+
+
 def test_an_engine_in_use_outlives_newer_ones(car):
     car.change_over()
     for number in range(MOST_ENGINES + 1):

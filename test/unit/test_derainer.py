@@ -136,7 +136,7 @@ def test_options_that_are_unknown_are_named(options, kind, reason):
     assert isinstance(refused.value, DerainError)
 
 
-def test_weights_are_a_model_too(tiny, street):
+def test_weights_are_a_model_too(tiny, traced, street):
     with Derainer(str(tiny), engine='openvino', order='rgb') as derain:
         assert difference(derain(street), reference(load_network(tiny), street[None])[0]) <= 2
 

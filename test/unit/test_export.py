@@ -8,7 +8,9 @@ from helpers.disk import small_disk
 from helpers.frames import difference, reference, run, SOLID
 import numpy as np
 import onnx
+from onnx import numpy_helper
 import pytest
+from safetensors.torch import save_file
 import torch
 
 from derain_ros.engine.factory import create_engine
@@ -16,13 +18,12 @@ from derain_ros.engine.openvino import OpenVinoEngine
 from derain_ros.errors import ModelError
 from derain_ros.export import main
 from derain_ros.model.export import export, frame_graph, load_network, write_graph
-from derain_ros.model.graph import load_graph, MODELS
-from derain_ros.model.half import halve
+from derain_ros.model.graph import load_graph
 from derain_ros.model.network import DerainNetwork, Shape
+from derain_ros.model.released import MODELS, released_names
 from training.data.pairs import read_pairs
 
 PRECISIONS = ['f32', 'bf16']
-RELEASED = [path.stem for path in MODELS.glob('*.safetensors')]
 # of the same weights
 GRAPHS = ['fast', 'fast-fp16']
 
@@ -85,22 +86,35 @@ def test_the_validation_split_scores_as_in_float32_pytorch(network, name):
     assert abs(np.mean(scores['engine']) - np.mean(scores['pytorch'])) < 0.05
 
 
-@pytest.mark.parametrize('released', RELEASED)
-def test_the_released_graphs_hold_the_released_weights(released):
-    again = frame_graph(load_network(MODELS / f'{released}.safetensors'))
+@pytest.mark.parametrize('released', released_names('.safetensors'))
+def test_the_released_graphs_hold_the_released_weights(released, street):
+    network = load_network(MODELS / f'{released}.safetensors')
+    expected = reference(network, street[None])
     for name in (released, f'{released}-fp16'):
-        if name.endswith('-fp16'):
-            halve(again)
-        shipped = load_graph(name)
-        weights = {tensor.name: tensor.raw_data for tensor in again.graph.initializer}
-        assert {tensor.name: tensor.raw_data for tensor in shipped.graph.initializer} == weights
-        for value in (*shipped.graph.input, *shipped.graph.output):
+        graph = load_graph(name)
+        for value in (*graph.graph.input, *graph.graph.output):
             dimensions = value.type.tensor_type.shape.dim
             assert [d.dim_param or d.dim_value for d in dimensions] == ['N', 'H', 'W', 3]
+        held = {each.name: numpy_helper.to_array(each) for each in graph.graph.initializer}
+        named = {key: value.numpy() for key, value in network.state_dict().items() if key in held}
+        assert len(named) > len(network.state_dict()) - 2 * network.shape.units  # but for fusions
+        assert all(np.array_equal(held[key], value) for key, value in named.items())
+        with OpenVinoEngine(name, 'f32') as engine:
+            assert difference(run(engine, street[None]), expected) <= 2
+
+
+def test_what_is_exported_now_is_what_was_released(network):
+    weights = [
+        {tensor.name: tensor.raw_data for tensor in graph.graph.initializer}
+        for graph in (frame_graph(network), load_graph('fast'))
+    ]
+    assert weights[0] == weights[1]
 
 
 @pytest.mark.parametrize('options', [[], ['--precision', 'fp16']])
-def test_the_command_exports_any_trained_weights(tmp_path, monkeypatch, tiny, street, options):
+def test_the_command_exports_any_trained_weights(
+    tmp_path, monkeypatch, tiny, traced, street, options
+):
     graph = tmp_path / 'tiny.onnx'
     monkeypatch.setattr('sys.argv', ['export', str(tiny), str(graph), *options])
     assert main() == 0
@@ -109,9 +123,11 @@ def test_the_command_exports_any_trained_weights(tmp_path, monkeypatch, tiny, st
     assert str(Path.home()).encode() not in graph.read_bytes()
 
 
-def test_weights_that_are_not_finite_are_not_exported(tmp_path):
-    network = DerainNetwork(Shape(channels=4, units=1))
-    network.image_conversion.bias.data[2] = np.nan
+def test_weights_that_are_not_finite_are_not_exported(tmp_path, network, tiny_onnx, monkeypatch):
+    broken = onnx.load(tiny_onnx)
+    bias = next(each for each in broken.graph.initializer if each.name == 'image_conversion.bias')
+    bias.CopyFrom(numpy_helper.from_array(np.array([0, 0, np.nan], np.float32), bias.name))
+    monkeypatch.setattr('derain_ros.model.export.frame_graph', lambda _: broken)
     with pytest.raises(ModelError, match=r"tiny\.onnx.*'image_conversion\.bias' holds nan"):
         export(network, tmp_path / 'tiny.onnx')
     assert list(tmp_path.iterdir()) == []
@@ -129,8 +145,6 @@ def test_a_graph_that_is_not_of_this_network_is_named(tmp_path, order):
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path):
-    from safetensors.torch import save_file
-
     with pytest.raises(ModelError, match=r'missing\.safetensors'):
         load_network(tmp_path / 'missing.safetensors')
     save_file({'a': torch.zeros(1)}, tmp_path / 'other.safetensors')
@@ -143,6 +157,26 @@ def test_weights_that_do_not_fit_are_named(tmp_path):
     save_file({'a': torch.zeros(1)}, tmp_path / 'a.safetensors', {'shape': shape.to_json()})
     with pytest.raises(ModelError, match=r'does not fit its Shape\(channels=4, units=1'):
         load_network(tmp_path / 'a.safetensors')
+
+
+@pytest.mark.parametrize(
+    'shape',
+    [
+        '[' * 100_000,
+        '{"channels": "4", "units": 1}',
+        '{"channels": 4.0, "units": 1}',
+        '{"channels": 4, "units": 0}',
+        '{"channels": 1000000000, "units": 1}',
+        '{"channels": 4, "units": 1, "residual": 1}',
+        '[4, 1]',
+        'null',
+    ],
+)
+def test_weights_of_a_shape_that_cannot_be_are_named(tmp_path, shape):
+    save_file({'a': torch.zeros(1)}, tmp_path / 'odd.safetensors', {'shape': shape})
+    with pytest.raises(ModelError, match=r'odd\.safetensors: does not say its shape') as refused:
+        load_network(tmp_path / 'odd.safetensors')
+    assert len(str(refused.value)) < 1000
 
 
 def test_bgr_swaps_the_colours_of_the_last_bias_too():

@@ -116,7 +116,7 @@ def test_a_release_changes_its_own_lines_of_the_manifest_alone(models):
     assert changed == {'fast.onnx'}
 
 
-def test_weights_become_a_passing_onnx_file(tiny):
+def test_weights_become_a_passing_onnx_file(tiny, traced):
     with onnx_file(str(tiny)) as path:
         assert load_graph(path).graph.initializer
     assert not Path(path).exists()

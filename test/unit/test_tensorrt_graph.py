@@ -5,6 +5,7 @@ from functools import cache
 import cv2
 from helpers.data import data_folder
 from helpers.frames import difference, reference, SOLID
+from helpers.released import MODELS_BUILT, require
 import numpy as np
 import onnx
 from onnx import numpy_helper, TensorProto
@@ -18,15 +19,6 @@ from derain_ros.model.graph import load_graph
 from derain_ros.model.released import MODELS
 from derain_ros.order import Order
 from training.data.pairs import read_pairs
-
-MODELS_BUILT = ['fast', 'fast-fp16', 'fast-light', 'fast-heavy', 'reference-light']
-
-
-def require(model: str) -> str:
-    """Skip the test where the model is not released."""
-    if not (MODELS / f'{model}.onnx').exists():
-        pytest.skip(f'model not released: {model}')
-    return model
 
 
 @cache

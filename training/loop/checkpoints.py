@@ -8,8 +8,8 @@ import torch
 
 from derain_ros.errors import ModelError
 from derain_ros.model.export import load_network
-from derain_ros.model.graph import MODELS
 from derain_ros.model.network import DerainNetwork
+from derain_ros.model.released import find_model
 from training.configuration import Config
 from training.errors import RunError
 
@@ -25,15 +25,11 @@ def start_network(config: Config) -> DerainNetwork:
     """
     if config.start is None:
         return DerainNetwork(config.shape)
-    released = MODELS / f'{config.start}.safetensors'
-    path = released if released.is_file() else Path(config.start)
     try:
+        path = find_model(config.start, '.safetensors')
         network = load_network(path)
     except ModelError as error:
-        names = ', '.join(sorted(file.stem for file in MODELS.glob('*.safetensors')))
-        raise RunError(
-            f'start: {error}; give {names}, or a file, relative to the working directory'
-        ) from error
+        raise RunError(f'start: {error}; paths are relative to the working directory') from error
     if network.shape != config.shape:
         raise RunError(
             f'start: {path}: is of {network.shape}, and the experiment of '

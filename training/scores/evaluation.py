@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 import math
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -23,14 +21,7 @@ def open_engine(weights: str) -> Engine:
     :raises ModelError: there is no such model.
     :raises EngineError: OpenVINO is not there.
     """
-    if not weights.endswith('.safetensors'):
-        return create_engine('openvino', weights)
-    from derain_ros.model.export import export, load_network
-
-    with TemporaryDirectory() as folder:
-        graph = Path(folder) / 'network.onnx'
-        export(load_network(Path(weights)), graph)
-        return create_engine('openvino', str(graph))
+    return create_engine('openvino', weights)
 
 
 def derain(engine: Engine, image: np.ndarray) -> np.ndarray:

@@ -8,30 +8,15 @@ another user can write to. Beside each engine lies a JSON file that says what it
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-import fcntl
 import hashlib
 import logging
-import os
 from pathlib import Path
-import stat
 
+from derain_ros.cache_directory import cache_directory, locked, make_private, WAY_OUT
 from derain_ros.engine.tensorrt.entry import CacheError, Entry, Facts, Key, read_entry
 from derain_ros.files import write_atomically, write_json
 
 log = logging.getLogger(__name__)
-
-
-def default_directory() -> Path:
-    """
-    Return the user's cache directory, as the XDG base directories have it.
-
-    :raises CacheError: the user has no home directory.
-    """
-    root = os.environ.get('XDG_CACHE_HOME')
-    try:
-        return (Path(root) if root else Path.home() / '.cache') / 'derain_ros'
-    except RuntimeError as error:
-        raise CacheError(f'no cache directory: {error} Set XDG_CACHE_HOME') from error
 
 
 class EngineCache:
@@ -39,19 +24,21 @@ class EngineCache:
 
     def __init__(self, directory: Path | None = None) -> None:
         """
-        Name the directory; it is made when something is to be kept there.
+        Name the directory; it is made when it is first used.
 
         :param directory: None takes the user's cache directory.
+        :raises DataError: there is none.
         """
-        self.directory = directory or default_directory()
+        self.directory = directory or cache_directory()
 
     def read(self, path: Path) -> Entry:
         """
         Read an engine and what is said of it.
 
-        :raises CacheError: a file is missing, damaged, or could have been written by others.
+        :raises CacheError: a file is missing or damaged.
+        :raises DataError: the directory is not the user's alone.
         """
-        self._check_trust()
+        make_private(self.directory)
         return read_entry(path)
 
     def get(
@@ -62,13 +49,14 @@ class EngineCache:
 
         :param build: gives the serialised engine and what is known of it.
         :param rebuild: build even where one is there.
-        :raises CacheError: the directory is not safe, cannot be written, or is full.
+        :raises CacheError: the directory cannot be written, or is full.
+        :raises DataError: the directory is not the user's alone, or cannot be made.
         """
         path = self.directory / f'{key.stem}.engine'
         if not rebuild:
             with suppress(CacheError):
                 return self.read(path)
-        with self._locked():
+        with locked(make_private(self.directory)):
             try:
                 if rebuild:
                     raise CacheError('it was asked for')
@@ -95,11 +83,12 @@ class EngineCache:
         Only files are removed: a folder is no engine, whatever its name.
 
         :returns: what was removed.
-        :raises CacheError: the directory is not safe or cannot be written.
+        :raises CacheError: the directory cannot be written.
+        :raises DataError: the directory is not the user's alone.
         """
         if not self.directory.exists():
             return []
-        with self._locked():
+        with locked(make_private(self.directory)):
             stems = {
                 entry.path.stem
                 for entry in self.entries()
@@ -121,7 +110,6 @@ class EngineCache:
 
     def timings(self, name: str) -> bytes:
         """Return the kernel timings that earlier builds kept under a name; none is empty."""
-        self._check_trust()
         path = self.directory / f'{name}.timings'
         with self._access('read'):
             return path.read_bytes() if path.is_file() else b''
@@ -148,42 +136,15 @@ class EngineCache:
             write_atomically(path, content)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the directory against other processes; the kernel lets go if this one dies."""
-        with self._access('written'):
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._check_trust()
-            # a link could name a file elsewhere
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
-            lock = os.open(self.directory / 'lock', flags, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
-
-    @contextmanager
     def _access(self, what: str) -> Iterator[None]:
         """Raise CacheError where the system refuses access to the directory or a file in it."""
         try:
             yield
         except OSError as error:
             raise CacheError(
-                f'{error.filename or self.directory} cannot be {what} ({error.strerror}); make '
-                f'room and {self.directory} yours, or set XDG_CACHE_HOME to another place'
+                f'{error.filename or self.directory} cannot be {what} ({error.strerror}); free '
+                f'some space, or {WAY_OUT}'
             ) from error
-
-    def _check_trust(self) -> None:
-        with self._access('entered'):
-            if not self.directory.exists():
-                return
-            status = self.directory.stat()
-        writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if writable or status.st_uid not in (0, os.geteuid()):
-            raise CacheError(
-                f'{self.directory} can be written by other users, who could plant an engine '
-                f'there; make it yours alone: chmod 700 {self.directory}'
-            )
 
     def _nearest(self, key: Key) -> str:
         """Say in what the key differs from the engine most like it, which is why it is a miss."""
