@@ -2,109 +2,158 @@
 
 from __future__ import annotations
 
-from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
-from rclpy.qos import qos_profile_sensor_data, QoSProfile
+import time
+from typing import cast
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import qos_profile_sensor_data
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from derain_ros.engine.base import Engine
 from derain_ros.errors import quoted
+from derain_ros.image.compressed import CompressedCodec
 from derain_ros.image.raw import RawCodec
 from derain_ros.node.causes import why_silent
+from derain_ros.node.events import on_loss
 from derain_ros.node.log import ThrottledLog
-from derain_ros.node.parameters import OVERRIDABLE
+from derain_ros.node.outputs import Outputs
+from derain_ros.node.parameters import OVERRIDABLE, Settings
+from derain_ros.node.signals import Signals
 from derain_ros.stream.fates import Fate, Result
-from derain_ros.stream.health import Health, Report, Snapshot
+from derain_ros.stream.gate import Gate, GateMode
+from derain_ros.stream.health import Health, Level, Report, Snapshot
 from derain_ros.stream.policy import Policy
 from derain_ros.stream.scheduler import Scheduler
 from derain_ros.stream.stream import Stream
+
+# A subscriber that comes back within this time finds the camera still connected.
+LINGER_S = 2.0
 
 
 class Camera:
     """
     De-rains ``image_raw`` into ``image_derained``, header untouched.
 
-    It publishes from configure to cleanup, and subscribes from activate to deactivate.
+    It publishes from configure to cleanup. From activate to deactivate it subscribes, but only
+    while somebody subscribes to its output.
     """
 
-    def __init__(self, node: LifecycleNode, name: str, log: ThrottledLog) -> None:
+    def __init__(
+        self, node: LifecycleNode, name: str, transport: str, settings: Settings, log: ThrottledLog
+    ) -> None:
         """
-        Create the publisher.
+        Create the publishers.
 
         :param name: of the camera, before its topics; empty for the only one.
+        :param transport: ``raw`` or ``compressed``, in which the camera publishes.
         """
-        self.name = name
-        self._node, self._log = node, log
-        self._prefix = f'{name}/' if name else ''
-        self.input_topic = node.resolve_topic_name(f'{self._prefix}image_raw')
-        self.output_topic = node.resolve_topic_name(f'{self._prefix}image_derained')
-        self._publisher: LifecyclePublisher[Image] = node.create_lifecycle_publisher(
-            Image,
-            f'{self._prefix}image_derained',
-            QoSProfile(depth=5),
-            qos_overriding_options=OVERRIDABLE,
+        prefix = f'{name}/' if name else ''
+        self.name, self._node, self._log = name, node, log
+        self._settings, self._is_enabled = settings, True
+        self._is_compressed = transport == 'compressed'
+        # of the remapped topic, as image_transport does it from Kilted on
+        self.input_topic = node.resolve_topic_name(f'{prefix}image_raw') + (
+            '/compressed' if self._is_compressed else ''
         )
+        self.outputs = Outputs(
+            node, f'{prefix}image_derained', settings.compression, self.look_for_subscribers
+        )
+        self._signals = Signals(node, name)
         self._stream: Stream | None = None
         self._scheduler: Scheduler | None = None
-        self._subscription: Subscription[Image] | None = None
+        self._subscription: Subscription[Image | CompressedImage] | None = None
+        self._wanted_at = float('-inf')
 
-    def start(self, scheduler: Scheduler, deadline_s: float) -> None:
-        """Subscribe, and have the scheduler de-rain what comes."""
+    def start(self, scheduler: Scheduler) -> None:
+        """Have a scheduler de-rain what comes from now on."""
         self._health = Health()
-        self._lost = 0
-        self._last = ''
+        self._lost, self._last_image = 0, ''
         self._scheduler = scheduler
-        self._stream = scheduler.add_stream(
-            RawCodec(Image()), self._deliver, Policy(deadline_s=deadline_s)
-        )
-        self._subscription = self._node.create_subscription(
-            Image,
-            f'{self._prefix}image_raw',
-            self._receive,
-            qos_profile_sensor_data,
-            event_callbacks=SubscriptionEventCallbacks(message_lost=self._note_lost),
-            qos_overriding_options=OVERRIDABLE,
-        )
+        codec = CompressedCodec(Image()) if self._is_compressed else RawCodec(Image())
+        self._stream = scheduler.add_stream(codec, self._deliver, Policy(1.0, Gate()))
+        self.apply(self._settings)
+        self.look_for_subscribers()
 
-    def stop(self) -> None:
-        """Unsubscribe; what is in work still leaves."""
+    def look_for_subscribers(self) -> None:
+        """Subscribe to the camera while somebody wants its images, and a moment longer."""
+        if self._stream is None:
+            return
+        now = time.monotonic()
+        if self.outputs.are_wanted:
+            self._wanted_at = now
+            if self._subscription is None:
+                self._subscription = self._subscribe()
+        elif self._subscription is not None and now - self._wanted_at >= LINGER_S:
+            self.unsubscribe()
+
+    def unsubscribe(self) -> None:
+        """Take no more images; what is in work still leaves."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
-    def destroy(self) -> None:
-        """Destroy the publisher."""
-        self.stop()
-        self._node.destroy_lifecycle_publisher(self._publisher)
+    def stop(self) -> None:
+        """Forget the scheduler, which must be closed or about to be."""
+        self.unsubscribe()
         # the scheduler holds the engine, which may go now
         self._stream = self._scheduler = None
 
-    def set_deadline(self, deadline_s: float) -> None:
-        """Change the deadline, from the image that waits on."""
+    def destroy(self) -> None:
+        """Destroy all topics."""
+        self.stop()
+        self.outputs.destroy()
+        self._signals.destroy()
+
+    def apply(self, settings: Settings) -> None:
+        """Take settings over, from the image that waits on."""
+        self._settings = settings
+        self.outputs.compression = settings.compression
         if self._scheduler is not None and self._stream is not None:
-            self._scheduler.set_deadline(self._stream, deadline_s)
+            self._scheduler.set_deadline(self._stream, settings.deadline_s)
+            mode = settings.gate if self._is_enabled else 'off'
+            self._stream.policy.gate.mode = cast(GateMode, mode)
+            self._stream.policy.max_change = settings.max_change
 
     def enable(self, enabled: bool) -> None:
-        """Switch de-raining on or off; off, images pass through."""
-        if self._stream is not None:
-            self._stream.policy.enabled = enabled
+        """Switch de-raining off, or on as the gate has it."""
+        self._is_enabled = enabled
+        self.apply(self._settings)
 
     def report(self, engine: Engine) -> Report:
         """Return the report of the time since the last one; the camera must have been started."""
         assert self._stream is not None and self._scheduler is not None
+        self.look_for_subscribers()
         now = Snapshot(self._stream.counts, self._lost, self._scheduler.overdue_s)
         report = self._health.report(engine, now, self._why_silent)
-        report.values['last_image'] = self._last
+        report.values['last_image'] = self._last_image
+        if self._subscription is None and report.level is Level.OK:
+            return Report(Level.OK, 'idle: no subscribers', report.values)
         return report
 
-    def _receive(self, message: Image) -> None:
-        assert self._stream is not None and self._scheduler is not None
-        self._last = f'{message.width}x{message.height} {quoted(message.encoding)}'
+    def _subscribe(self) -> Subscription[Image | CompressedImage]:
+        self._health.note_subscription()
+        return self._node.create_subscription(
+            CompressedImage if self._is_compressed else Image,
+            self.input_topic,
+            self._receive,
+            qos_profile_sensor_data,
+            event_callbacks=on_loss(self._note_lost),
+            qos_overriding_options=OVERRIDABLE,
+        )
+
+    def _receive(self, message: Image | CompressedImage) -> None:
+        if self._scheduler is None or self._stream is None:
+            return
+        self._last_image = (
+            quoted(message.format)
+            if isinstance(message, CompressedImage)
+            else f'{message.width}x{message.height} {quoted(message.encoding)}'
+        )
         self._scheduler.submit(self._stream, message)
 
-    def _note_lost(self, event: object) -> None:
-        self._lost += event.total_count_change  # type: ignore[attr-defined]
+    def _note_lost(self, count: int) -> None:
+        self._lost += count
 
     def _why_silent(self, seconds: float) -> str:
         if self._subscription is None:
@@ -119,14 +168,14 @@ class Camera:
         if result.message is None:
             return
         try:
-            self._publisher.publish(result.message)
+            self.outputs.publish(result.message)
             now, stamp = self._node.get_clock().now().nanoseconds, result.message.header.stamp
             age_s = (now - stamp.sec * 10**9 - stamp.nanosec) / 1e9
+            self._health.add_result(result, age_s)
+            self._signals.publish(result, age_s)
         except Exception as error:  # DDS's own; and a signal invalidates the publisher any time
             if self._node.context.ok():
                 self._warn(f'image not published: {error}')
-            return
-        self._health.add_result(result, age_s)
 
     def _warn(self, problem: str) -> None:
         """Say it in the log, and in the next report."""

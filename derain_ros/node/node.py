@@ -21,6 +21,7 @@ from derain_ros.node.parameters import (
     check_parameters,
     declare_parameters,
     overrides_without_effect,
+    read_settings,
 )
 from derain_ros.stream.health import Level, Report, REPORT_PERIOD_S
 from derain_ros.stream.scheduler import Scheduler
@@ -69,9 +70,10 @@ class DerainNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         name, model = (self.get_parameter(key).value for key in ('engine', 'model'))
         cameras = self.get_parameter_or('cameras', Parameter('cameras', value=[''])).value
+        transport, settings = self.get_parameter('image_transport').value, read_settings(self)
         try:
             for camera in cameras or ['']:
-                self._cameras.append(Camera(self, camera, self._log))
+                self._cameras.append(Camera(self, camera, transport, settings, self._log))
             self._engine = self._given_engine or create_engine(name, model, self.get_logger())
         except Exception as error:  # rclpy says nothing of what a transition raises
             self._forget()
@@ -83,9 +85,9 @@ class DerainNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         inputs = {camera.input_topic for camera in self._cameras}
         for camera in self._cameras:
-            if camera.output_topic in inputs:
+            if camera.outputs.topic in inputs:
                 return self._fail(
-                    f'not activated: {camera.output_topic} is image_raw and image_derained of '
+                    f'not activated: {camera.outputs.topic} is image_raw and image_derained of '
                     f'this node, so that images would circle for ever: remap one of them'
                 )
         if self._scheduler is not None and not self._scheduler.is_stopped:
@@ -97,7 +99,7 @@ class DerainNode(LifecycleNode):
         scheduler = Scheduler(self._engine)
         try:
             for camera in self._cameras:
-                camera.start(scheduler, self.get_parameter('deadline').value)
+                camera.start(scheduler)
         except Exception as error:  # rclpy says nothing of what a transition raises
             for camera in self._cameras:
                 camera.stop()
@@ -108,7 +110,7 @@ class DerainNode(LifecycleNode):
         self._timer.reset()
         for camera in self._cameras:
             self.get_logger().info(
-                f'de-raining {camera.input_topic} into {camera.output_topic} '
+                f'de-raining {camera.input_topic} into {camera.outputs.topic} '
                 f'with {self._engine.name} ({self._engine.precision})'
             )
         for line in overrides_without_effect(self):
@@ -162,8 +164,10 @@ class DerainNode(LifecycleNode):
     def _stop(self) -> None:
         if self._state == 'active' and self._scheduler is not None:
             for camera in self._cameras:
-                camera.stop()
+                camera.unsubscribe()
             self._scheduler.close()
+            for camera in self._cameras:
+                camera.stop()
 
     def _forget(self) -> None:
         """Destroy what configure made."""
@@ -183,10 +187,10 @@ class DerainNode(LifecycleNode):
         result = check_parameters(
             parameters, is_configured=self._engine is not None, is_started=self._is_started
         )
-        for parameter in parameters:
-            if result.successful and parameter.name == 'deadline':
-                for camera in self._cameras:
-                    camera.set_deadline(parameter.value)
+        if result.successful and self._cameras:
+            settings = read_settings(self, parameters)
+            for camera in self._cameras:
+                camera.apply(settings)
         return result
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:

@@ -3,13 +3,14 @@
 import time
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from derain_ros.engine.base import Engine
 from derain_ros.errors import DeadlineError, EngineError
 from derain_ros.image.raw import Frame, Pixels
 from derain_ros.stream.fates import Fate
-from derain_ros.stream.policy import Action
+from derain_ros.stream.policy import Action, DRY, UNBOUNDED
 from derain_ros.stream.stream import Job
 
 # A miss that took less than this share of the deadline was not the engine's slowness: it said at
@@ -24,16 +25,21 @@ class Opened(NamedTuple):
     frame: Frame
     target: Pixels
 
+    @property
+    def layout(self) -> tuple[object, ...]:
+        """What frames of one batch have in common."""
+        return (*self.frame.pixels.shape, self.frame.order)
+
 
 def serve(engine: Engine, jobs: list[Job]) -> None:
     """
     Give each image its fate.
 
-    :param jobs: one image each of several streams, of equal size and order.
+    :param jobs: one image each of several streams, of one kind.
     """
     opened = [one for one in map(_open, jobs) if one is not None]
     try:
-        if len(opened) > 1:
+        if len(opened) > 1 and len({one.layout for one in opened}) == 1:
             _infer(engine, opened)
             return
     except DeadlineError:  # that was for all of them
@@ -72,7 +78,7 @@ def _infer_alone(engine: Engine, one: Opened) -> None:
     except Exception as error:  # whatever it was, the next image gets its chance
         _miss(one, _reason(error), started_at)
     else:
-        _finish(one)
+        _finish(one, time.monotonic() - started_at)
 
 
 def _infer(engine: Engine, batch: list[Opened]) -> None:
@@ -91,9 +97,10 @@ def _infer(engine: Engine, batch: list[Opened]) -> None:
         for one in batch:
             _miss(one, _reason(error), started_at)
         raise
+    inference_s = time.monotonic() - started_at
     for one, result in zip(batch, out, strict=True):
         np.copyto(one.target, result)
-        _finish(one)
+        _finish(one, inference_s)
 
 
 def _left_s(batch: list[Opened], now: float) -> float:
@@ -107,22 +114,35 @@ def _miss(one: Opened, reason: str, started_at: float) -> None:
     one.job.pass_through(reason)
 
 
-def _finish(one: Opened) -> None:
-    """Check a result and publish it, if its image has not left already."""
-    job, stream = one.job, one.job.stream
+def _finish(one: Opened, inference_s: float) -> None:
+    """Inspect a result and publish it, if its image has not left already."""
+    job, stream, now = one.job, one.job.stream, time.monotonic()
     if job.is_settled:
-        stream.policy.note_miss(time.monotonic())
+        stream.policy.note_miss(now)
         return
     stream.policy.note_success()
     try:
-        problem = stream.plausibility.problem(one.frame.pixels, one.target)
-        if problem:
-            raise EngineError(f'the result is not plausible: {problem}')
+        job.inference_s = inference_s
+        job.inspection = stream.inspector.inspect(one.frame.pixels, one.target)
+        if job.inspection.problem:
+            raise EngineError(f'the result is not plausible: {job.inspection.problem}')
+        if stream.policy.gate.note_rain(job.inspection.rain, now):
+            job.pass_through(DRY, fate=Fate.BYPASSED)
+            return
+        if stream.policy.max_change < UNBOUNDED:
+            _bound(one, stream.policy.max_change)
         message = stream.codec.finish(job.message, one.frame, one.target)
     except Exception as error:
         job.pass_through(_reason(error))
     else:
         stream.settle(job, Fate.DERAINED, message, '')
+
+
+def _bound(one: Opened, grey_levels: int) -> None:
+    """Keep every sample of the result within so many grey levels of the input."""
+    levels = np.full(4, grey_levels, np.float64)  # OpenCV's scalar, of up to four channels
+    lowest, highest = cv2.subtract(one.frame.pixels, levels), cv2.add(one.frame.pixels, levels)
+    cv2.min(cv2.max(one.target, lowest), highest, dst=one.target)
 
 
 def _reason(error: Exception) -> str:

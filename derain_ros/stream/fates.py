@@ -6,15 +6,17 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
+from derain_ros.stream.inspection import Inspection
+
 
 class Fate(Enum):
     """
     What became of an image.
 
     DERAINED: published without its rain. PASSED_THROUGH: published unchanged, because it could
-    not be de-rained, or not in time. BYPASSED: published unchanged, because de-raining is switched
-    off. REPLACED: a newer image came while it waited. DROPPED: it contradicts itself, so that it
-    is no image.
+    not be de-rained, or not in time. BYPASSED: published unchanged, because it is dry, or
+    de-raining is switched off. REPLACED: a newer image came while it waited. DROPPED: it
+    contradicts itself, so that it is no image.
     """
 
     DERAINED = 'derained'
@@ -71,10 +73,14 @@ class Result:
 
     :param message: the message to publish; None if there is none.
     :param reason: why the image was not de-rained; empty if it was.
-    :param latency_s: seconds from ``Stream.submit`` to now.
+    :param latency_s: seconds from ``Scheduler.submit`` to now.
+    :param inspection: what the network changed; None if it did not run.
+    :param inference_s: seconds that the engine took, of the whole batch; 0 if it did not run.
     """
 
     fate: Fate
     message: Any
     reason: str
     latency_s: float
+    inspection: Inspection | None = None
+    inference_s: float = 0.0

@@ -10,6 +10,7 @@ import numpy as np
 
 from derain_ros.engine.base import Engine
 from derain_ros.stream.fates import Counts, Fate, Result
+from derain_ros.stream.policy import SWITCHED_OFF
 
 REPORT_PERIOD_S = 1.0
 # Reports over which shares are taken: one late image is no trend.
@@ -69,8 +70,9 @@ class Health:
         self._ages_ms: deque[float] = deque(maxlen=1000)
         self._window: deque[Snapshot] = deque([Snapshot(Counts(), 0, 0.0)], maxlen=WINDOW + 1)
         self._reported_at = clock()
+        self._rain: deque[float] = deque(maxlen=1000)
         self._silent = 0
-        self._last_reason = ''
+        self._last_reason, self._bypass_reason = '', ''
 
     def add_problem(self, problem: str) -> None:
         """Let the next report say it; of several, the latest."""
@@ -85,13 +87,21 @@ class Health:
         """
         if result.fate is Fate.DERAINED:
             self._latencies_ms.append(result.latency_s * 1e3)
+        elif result.fate is Fate.BYPASSED:
+            self._bypass_reason = result.reason
+        if result.inspection is not None:
+            self._rain.append(result.inspection.rain)
         self._ages_ms.append(age_s * 1e3)
+
+    def note_subscription(self) -> None:
+        """Note that the camera is subscribed to anew, and has not been silent before."""
+        self._silent = 0
 
     def report(self, engine: Engine, now: Snapshot, silence: Callable[[float], str]) -> Report:
         """
         Return the report on what came since the last one.
 
-        :param silence: returns why no image has come for so many seconds.
+        :param silence: returns why no image has come for so many seconds; empty if none is due.
         """
         before, self._silent = self._window[-1], self._silent + 1
         if now.counts.received > before.counts.received:
@@ -108,7 +118,9 @@ class Health:
             **self._speed(now.counts.since(before.counts)),
         }
         if not problems:
-            return Report(Level.OK, 'de-raining', values)
+            is_dry = now.counts.since(before.counts).fates[Fate.BYPASSED] > 0
+            message = 'dry: images pass through unchanged' if is_dry else 'de-raining'
+            return Report(Level.OK, message, values)
         return Report(problems[0][0], '; '.join(text for _, text in problems), values)
 
     def _find_problems(
@@ -126,11 +138,12 @@ class Health:
         elif latest:
             problems.append((Level.WARN, latest))
         problems += [(Level.WARN, text) for text in self._losses(recent) if text]
-        if self._silent >= SILENT_REPORTS:
-            problems.append((Level.WARN, silence(self._silent * REPORT_PERIOD_S)))
+        cause = silence(self._silent * REPORT_PERIOD_S) if self._silent >= SILENT_REPORTS else ''
+        if cause:
+            problems.append((Level.WARN, cause))
         if engine.problem:
             problems.append((Level.WARN, engine.problem))
-        if recent.fates[Fate.BYPASSED]:
+        if recent.fates[Fate.BYPASSED] and self._bypass_reason == SWITCHED_OFF:
             problems.append((Level.WARN, 'de-raining is switched off'))
         return problems
 
@@ -166,6 +179,9 @@ class Health:
                 'latency_ms_p95': f'{p95:.1f}',
                 'latency_ms_max': f'{max(latencies):.1f}',
             }
+        if self._rain:
+            speed['rain'] = f'{np.median(self._rain):.3f}'
+            self._rain.clear()
         if ages:
             speed['stamp_to_publish_ms_median'] = f'{np.median(ages):.1f}'
         return speed

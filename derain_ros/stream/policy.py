@@ -4,9 +4,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from derain_ros.stream.gate import Gate
+
 # More than the misses after which a GPU is given up for the CPU (engine/failover.py), so that the
 # CPU gets its chance first.
 MISSES_IN_A_ROW = 5
+SWITCHED_OFF, DRY = 'switched off', 'it is dry'
+# grey levels: no sample can change by more
+UNBOUNDED = 255
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 
 
@@ -37,18 +42,20 @@ class Policy:
     All moments are seconds of ``time.monotonic``.
 
     :param deadline_s: seconds from reception after which an image passes through.
-    :param enabled: False bypasses the network.
+    :param gate: says which images need the network at all.
+    :param max_change: grey levels by which a sample may change at most.
     """
 
     deadline_s: float
-    enabled: bool = True
+    gate: Gate = field(default_factory=Gate)
+    max_change: int = UNBOUNDED
     _misses: int = field(default=0, init=False)
     _retry_at: float = field(default=0.0, init=False)
 
     def decide(self, received_at: float, now: float) -> Decision:
         """Return what to do with an image that was received at a moment."""
-        if not self.enabled:
-            return Decision(Action.BYPASS, 'de-raining is switched off')
+        if self.gate.is_closed(now):
+            return Decision(Action.BYPASS, SWITCHED_OFF if self.gate.mode == 'off' else DRY)
         if now >= received_at + self.deadline_s:
             return Decision(
                 Action.PASS_THROUGH,

@@ -9,7 +9,7 @@ from typing import Any
 
 from derain_ros.stream.codec import Codec
 from derain_ros.stream.fates import Counts, Fate, Result
-from derain_ros.stream.inspection import Inspector
+from derain_ros.stream.inspection import Inspection, Inspector
 from derain_ros.stream.policy import Policy
 from derain_ros.stream.state import StreamState
 
@@ -26,6 +26,8 @@ class Job:
     message: Any
     received_at: float
     is_settled: bool = False
+    inspection: Inspection | None = None
+    inference_s: float = 0.0
 
     @property
     def due_at(self) -> float:
@@ -87,7 +89,9 @@ class Stream:
                     return
                 job.is_settled = True
                 self._counts = self._counts.with_fate(fate)
+            latency_s = time.monotonic() - job.received_at
+            result = Result(fate, message, reason, latency_s, job.inspection, job.inference_s)
             try:
-                self._deliver(Result(fate, message, reason, time.monotonic() - job.received_at))
+                self._deliver(result)
             except Exception:  # the next image gets its chance
                 _log.exception('a result was not delivered')

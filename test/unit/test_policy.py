@@ -1,5 +1,6 @@
 """What is decided for an image, and when an engine is too slow for its camera."""
 
+from derain_ros.stream.gate import Gate
 from derain_ros.stream.policy import Action, MISSES_IN_A_ROW, Policy
 
 
@@ -14,7 +15,7 @@ def test_an_image_that_waited_too_long_passes_through():
 
 
 def test_switched_off_every_image_is_bypassed():
-    policy = Policy(deadline_s=1.0, enabled=False)
+    policy = Policy(deadline_s=1.0, gate=Gate('off'))
     assert policy.decide(10.0, 20.0).action is Action.BYPASS
 
 

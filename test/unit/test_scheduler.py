@@ -157,7 +157,7 @@ def test_counts_add_up_over_random_images_and_failures(schedule, engine):
     for number in range(10_000):
         camera = rng.choice(cameras)
         engine.error = rng.choice(errors)
-        camera.stream.policy.enabled = rng.random() < 0.9
+        camera.stream.policy.gate.mode = rng.choice(['always'] * 9 + ['off'])
         camera.send(rng.choice(images))
         sent[camera] += 1
         if number % 50 == 0:

@@ -161,7 +161,7 @@ def test_a_closed_scheduler_lets_go_of_an_engine_that_failed_last():
 
 
 def test_switched_off_images_pass_without_the_engine(camera, engine):
-    camera.stream.policy.enabled = False
+    camera.stream.policy.gate.mode = 'off'
     sent = message()
     camera.send(sent)
     until(lambda: camera.results)

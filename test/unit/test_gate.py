@@ -1,0 +1,90 @@
+"""When it is dry enough to pass images through, and how soon rain is noticed."""
+
+from helpers.streams import Camera, FakeEngine, message, until
+import numpy as np
+import pytest
+
+from derain_ros.stream.fates import Fate
+from derain_ros.stream.gate import DRY_FOR_S, Gate, LOOK_EVERY_S
+from derain_ros.stream.scheduler import Scheduler
+
+RAIN, DRIZZLE, DRY = 0.2, 0.02, 0.0
+
+
+def dry_gate() -> Gate:
+    gate = Gate('auto')
+    assert not gate.note_rain(DRY, 0.0), 'the first image is de-rained'
+    assert gate.note_rain(DRY, DRY_FOR_S)
+    return gate
+
+
+def test_in_dry_weather_an_image_now_and_then_is_looked_at():
+    gate = dry_gate()
+    assert gate.is_closed(DRY_FOR_S + 0.1)
+    assert not gate.is_closed(DRY_FOR_S + LOOK_EVERY_S)
+    assert gate.note_rain(DRY, DRY_FOR_S + LOOK_EVERY_S), 'this one is dry too'
+
+
+def test_rain_opens_the_gate_at_the_next_look():
+    gate = dry_gate()
+    assert not gate.note_rain(RAIN, 10.0)
+    assert not gate.is_closed(10.01)
+
+
+def test_a_short_pause_of_the_rain_does_not_close_it():
+    gate = Gate('auto')
+    gate.note_rain(RAIN, 0.0)
+    assert not gate.note_rain(DRY, DRY_FOR_S - 0.1)
+    assert not gate.note_rain(RAIN, DRY_FOR_S)
+    assert not gate.note_rain(DRY, 2 * DRY_FOR_S - 0.1)
+
+
+def test_what_lies_between_the_thresholds_does_not_make_it_flap():
+    gate = dry_gate()
+    assert gate.note_rain(DRIZZLE, 10.0), 'dry stays dry'
+    gate.note_rain(RAIN, 11.0)
+    assert not gate.note_rain(DRIZZLE, 11.0 + 2 * DRY_FOR_S), 'and rain stays rain'
+
+
+@pytest.mark.parametrize('mode, closed', [('always', False), ('off', True)])
+def test_other_modes_do_not_look_at_the_rain(mode, closed):
+    gate = Gate(mode)
+    for now in (0.0, 5.0, 10.0):
+        gate.note_rain(DRY, now)
+        assert gate.is_closed(now + 0.01) == closed
+
+
+def test_a_dry_image_passes_bit_for_bit_and_costs_no_inference(monkeypatch):
+    monkeypatch.setattr('derain_ros.stream.gate.DRY_FOR_S', 0.0)
+    monkeypatch.setattr('derain_ros.stream.gate.LOOK_EVERY_S', 60.0)
+    engine = FakeEngine()
+    scheduler = Scheduler(engine)
+    camera = Camera(scheduler)
+    camera.stream.policy.gate.mode = 'auto'
+    for number in range(5):
+        sent = message(number)
+        camera.send(sent)
+        until(lambda number=number: len(camera.results) == number + 1)
+    assert camera.results[-1].message is sent
+    assert [result.fate for result in camera.results[1:]] == [Fate.BYPASSED] * 4
+    assert len(engine.batches) == 2, 'the first image, and the one that was found dry'
+    scheduler.close()
+
+
+@pytest.mark.parametrize('most', [0, 16, 64])
+def test_no_sample_changes_by_more_than_the_bound(most):
+    engine = FakeEngine()
+    engine.infer = lambda frames, out, order, timeout: np.copyto(out, frames // 2)
+    scheduler = Scheduler(engine)
+    camera = Camera(scheduler)
+    camera.stream.policy.max_change = most
+    sent = message(1)
+    camera.send(sent)
+    until(lambda: camera.results)
+    result = camera.results[0]
+    assert result.fate is Fate.DERAINED, result.reason
+    before = np.frombuffer(sent.data, np.uint8).astype(int)
+    after = np.frombuffer(result.message.data, np.uint8).astype(int)
+    assert np.array_equal(after, np.maximum(before // 2, before - most))
+    assert result.inference_s > 0
+    scheduler.close()
