@@ -101,8 +101,7 @@ def test_two_trainings_in_one_folder_are_kept_apart(
 ) -> None:
     out = tmp_path / 'out'
     code = (
-        'import sys, time; from pathlib import Path; from training.loop import output
-from training.loop.output import claimed\n'
+        'import sys, time; from pathlib import Path; from training.loop.output import claimed\n'
         f'with claimed(Path({str(out)!r})): print("holds", flush=True); time.sleep(60)'
     )
     other = subprocess.Popen(
@@ -124,8 +123,7 @@ from training.loop.output import claimed\n'
 
 def test_a_worker_that_outlives_its_training_holds_nothing(tmp_path: Path) -> None:
     code = (
-        'import os, time; from pathlib import Path; from training.loop import output
-from training.loop.output import claimed\n'
+        'import os, time; from pathlib import Path; from training.loop.output import claimed\n'
         f'with claimed(Path({str(tmp_path / "out")!r})):\n'
         '    if os.fork() == 0: os.close(1); os.close(2); time.sleep(3)\n'
         '    os._exit(0)'  # as a kill would end it
