@@ -105,6 +105,7 @@ def test_folders_are_videos_too(rainy: np.ndarray, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
+        cwd='/',
     )
     result = json.loads((tmp_path / 'video.json').read_text())
     assert result['frames_with_less'] == 1.0
