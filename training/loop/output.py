@@ -68,8 +68,8 @@ def check_room(out: Path, size_bytes: int) -> None:
         write_atomically(trial, os.urandom(max(0, size_bytes - there_bytes)))
     except OSError as error:
         raise RunError(
-            f'{out}: has no room for the {size_bytes / 1e6:.1f} MB of a run ({error}); make '
-            'room, or choose another --out'
+            f'{out}: has no room for the {size_bytes / 1e6:.1f} MB of a run ({error.strerror}); '
+            'make room, or choose another --out'
         ) from error
     finally:
         with suppress(OSError):
@@ -88,7 +88,8 @@ def keep(path: Path, data: bytes, last: bool, progress: tqdm) -> bool:
         write_atomically(path, data)
         return True
     except OSError as error:
+        problem = f'{path}: not saved ({error.strerror}); make room'
         if last:
-            raise RunError(f'{path}: not saved ({error}); make room and --resume') from error
-        progress.write(f'{path}: not saved ({error}); make room while training goes on')
+            raise RunError(f'{problem} and --resume') from error
+        progress.write(f'{problem} while training goes on')
         return False
