@@ -32,7 +32,7 @@ from training.commands import command
 from training.configuration import Config, make_config, STRICT_KEYS
 from training.data.scenes import numbered, read_scenes, Scene
 from training.errors import ConfigError, RunError
-from training.scores.evaluation import derain, evaluate, open_engine, summarize
+from training.scores.evaluation import evaluate, open_derainer, summarize
 from training.train import train
 from training.yaml_files import parse, read_yaml
 
@@ -77,17 +77,17 @@ def held_out(scenes: list[Scene], config: Config) -> list[Scene]:
 
 def score(sets: dict[str, list[Scene]], config: Config, weights: Path) -> dict[str, float]:
     """Return the mean PSNR (Y) on the validation pairs of each set, and the ms of a frame."""
-    engine = open_engine(str(weights))
-    values = {}
-    for name, scenes in sets.items():
-        rows = [row for _, _, row in evaluate(engine, held_out(scenes, config))]
-        values[name] = summarize(rows)['mean']['psnr_y']
-    frame = np.random.default_rng(0).integers(0, 256, TIMED_FRAME, np.uint8)
-    times_s = []
-    for _ in range(TIMED_RUNS + 1):
-        start = time.perf_counter()
-        derain(engine, frame)
-        times_s.append(time.perf_counter() - start)
+    with open_derainer(str(weights)) as derain:
+        values = {}
+        for name, scenes in sets.items():
+            rows = [row for _, _, row in evaluate(derain, held_out(scenes, config))]
+            values[name] = summarize(rows)['mean']['psnr_y']
+        frame = np.random.default_rng(0).integers(0, 256, TIMED_FRAME, np.uint8)
+        times_s = []
+        for _ in range(TIMED_RUNS + 1):
+            start = time.perf_counter()
+            derain(frame)
+            times_s.append(time.perf_counter() - start)
     return values | {'ms': statistics.median(times_s[1:]) * 1e3}
 
 

@@ -17,11 +17,11 @@ if not __package__:  # run as a file: lets this repository be imported
 import numpy as np
 from PIL import Image
 
-from derain_ros.errors import DataError
+from derain_ros import DataError, Derainer
 from derain_ros.files import write_json
 from training.commands import check_writable, command
 from training.data.scenes import numbered, read_scenes
-from training.scores.evaluation import evaluate, none_for_infinite, open_engine, summarize
+from training.scores.evaluation import evaluate, none_for_infinite, open_derainer, summarize
 from training.scores.gallery import write_report
 
 # for people; in JSON the names are the keys
@@ -91,13 +91,7 @@ def _save(path: Path, image: np.ndarray) -> None:
     Image.fromarray(image).save(path)
 
 
-@command
-def main() -> None:
-    arguments = parse_arguments()
-    for folder in (arguments.json and arguments.json.parent, arguments.save, arguments.report):
-        if folder:
-            check_writable(folder)
-    engine = open_engine(arguments.weights)
+def score(derain: Derainer, arguments: argparse.Namespace) -> None:
     scenes = read_scenes(arguments.data, arguments.truth, arguments.swapped)
     if arguments.numbers:
         scenes = numbered(scenes, *arguments.numbers)
@@ -106,7 +100,7 @@ def main() -> None:
             raise DataError(f'{arguments.data}: has no image numbered {first} to {last}')
     print(PROTOCOLS)
     rows, shots = [], []
-    for scene, output, row in evaluate(engine, scenes):
+    for scene, output, row in evaluate(derain, scenes):
         rows.append(row)
         print(_line(scene.name, none_for_infinite(row)))
         if arguments.save:
@@ -121,6 +115,16 @@ def main() -> None:
         write_json(arguments.json, result)
     if arguments.report:
         write_report(arguments.report, shots)
+
+
+@command
+def main() -> None:
+    arguments = parse_arguments()
+    for folder in (arguments.json and arguments.json.parent, arguments.save, arguments.report):
+        if folder:
+            check_writable(folder)
+    with open_derainer(arguments.weights) as derain:
+        score(derain, arguments)
 
 
 if __name__ == '__main__':

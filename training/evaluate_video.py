@@ -10,7 +10,7 @@ should not flicker more than the input.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import math
 from pathlib import Path
 import sys
@@ -21,13 +21,12 @@ if not __package__:  # run as a file: lets this repository be imported
 import cv2
 import numpy as np
 
-from derain_ros.engine.base import Engine
 from derain_ros.errors import DataError
 from derain_ros.files import write_json
 from derain_ros.media.images import image_files, read_image, VIDEO_SUFFIXES
 from derain_ros.media.videos import video_frames
 from training.commands import check_writable, command
-from training.scores.evaluation import derain, none_for_infinite, open_engine
+from training.scores.evaluation import none_for_infinite, open_derainer
 from training.scores.metrics import luma
 
 WIDEST_STREAK_PX = 9
@@ -74,10 +73,13 @@ def mean_difference(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.mean(cv2.absdiff(one, other)))
 
 
-def evaluate_video(engine: Engine, video: Iterator[np.ndarray]) -> dict[str, float]:
+def evaluate_video(
+    derain: Callable[[np.ndarray], np.ndarray], video: Iterator[np.ndarray]
+) -> dict[str, float]:
     """
     De-rain a video, frame by frame.
 
+    :param derain: a ``Derainer`` of RGB images, or another function of uint8 [H, W, 3].
     :returns: ``frames``; ``streak_energy``, after relative to before, over all frames;
         ``frames_with_less``, the share of frames in which it fell; ``flicker``, the mean
         difference of successive frames, after relative to before; ``change``, in grey levels.
@@ -85,7 +87,7 @@ def evaluate_video(engine: Engine, video: Iterator[np.ndarray]) -> dict[str, flo
     energies, flickers, changes = [], [], []
     last: tuple[np.ndarray, np.ndarray] | None = None
     for frame in video:
-        output = derain(engine, frame)
+        output = derain(frame)
         energies.append((streak_energy(frame), streak_energy(output)))
         changes.append(mean_difference(frame, output))
         if last is not None:
@@ -119,7 +121,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.json:
         check_writable(arguments.json.parent)
-    result = evaluate_video(open_engine(arguments.weights), frames(arguments.video))
+    with open_derainer(arguments.weights) as derain:
+        result = evaluate_video(derain, frames(arguments.video))
     if arguments.json:
         write_json(arguments.json, none_for_infinite(result))
     print(

@@ -26,12 +26,12 @@ from safetensors.torch import save
 import torch
 from torch.nn import functional
 
+from derain_ros.errors import ModelError
 from derain_ros.media.videos import read_images
 from derain_ros.model.export import frame_graph, load_network, write_graph
 from derain_ros.model.half import halve
 from derain_ros.model.network import DerainNetwork
 from derain_ros.model.released import MODELS, update_manifest
-from derain_ros.model.weights import check_finite
 from training.commands import check_writable, command
 
 
@@ -52,21 +52,25 @@ def release(
     if images:
         calibrate_bias(network, images)
     network.half()
+    for weight_name, weight in network.state_dict().items():
+        if not weight.isfinite().all():
+            raise ModelError(
+                f"{weights}: weight '{weight_name}' is too large for float16; train the model anew"
+            )
     rounded = save(network.state_dict(), {'shape': network.shape.to_json()})
     graph = frame_graph(network.float())
     half = onnx.ModelProto()
     half.CopyFrom(graph)
-    check_finite(half, str(weights), 'fp16')
     halve(half)
     with TemporaryDirectory(dir=folder) as complete:
         write_graph(graph, Path(complete) / f'{name}.onnx')
         write_graph(half, Path(complete) / f'{name}-fp16.onnx')
         (Path(complete) / f'{name}.safetensors').write_bytes(rounded)
         # as late as can be: old and new weights side by side would be worse than either
-        names = [file.name for file in Path(complete).iterdir()]
-        for name in names:
-            os.replace(Path(complete) / name, folder / name)
-    update_manifest(folder, names)
+        files = [file.name for file in Path(complete).iterdir()]
+        for file in files:
+            os.replace(Path(complete) / file, folder / file)
+    update_manifest(folder, files)
 
 
 def calibrate_bias(network: DerainNetwork, images: Iterable[np.ndarray]) -> None:

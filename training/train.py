@@ -34,9 +34,10 @@ from training.loop.reporting import Board, report, validate
 from training.loop.run import Run
 
 REPORT_EVERY_STEPS = 20
-# of the first files, in files of weights: best, last, and a checkpoint that holds the network,
-# its average and two moments of each weight
-FIRST_FILES = 6
+# what a run writes, in files of weights: best, last, and a checkpoint of the network, its average
+# and two moments of each weight, which is written beside the one that it replaces; and one for
+# TensorBoard
+MOST_FILES = 2 + 2 * 4 + 1
 
 
 def train(config: Config, root: Path, out: Path, resume: bool) -> None:
@@ -46,14 +47,14 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
     :param root: what the paths in the experiment are relative to.
     :param out: receives checkpoint.pt, last.safetensors, best.safetensors and tensorboard/.
     :raises DataError: the data cannot be used.
-    :raises RunError: the run cannot start or go on, or its loss is not finite any more.
-    :raises OSError: the last files cannot be written.
+    :raises RunError: the run cannot start or go on, its loss is not finite any more, or its last
+        files cannot be written.
     """
     device, rank, processes = join_processes()
     with claimed(out) if rank == 0 else nullcontext():
         run = start_run(config, device, out, resume)
         if rank == 0:
-            check_room(out, FIRST_FILES * len(run.weights()))
+            check_room(out, MOST_FILES * len(run.weights()))
             if resume and run.step == 0:
                 print(f'{out}: holds no checkpoint to resume from; starting at step 0')
             if run.precision != config.precision:

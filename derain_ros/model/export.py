@@ -64,7 +64,8 @@ def load_network(weights: Path) -> DerainNetwork:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ModelError(f'{weights}: does not fit its {shape} ({error})') from error
+        reason = ' '.join(str(error).split())  # one line, without tabs
+        raise ModelError(f'{weights}: does not fit its {shape} ({reason})') from error
     return network
 
 

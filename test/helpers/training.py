@@ -58,7 +58,12 @@ def command(config: Path, data: Path, out: Path, *more: str) -> list[str]:
 def run_script(*arguments: str) -> subprocess.CompletedProcess:
     environment = os.environ | {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
     return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd='/',
+        check=False,
     )
 
 

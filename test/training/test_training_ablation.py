@@ -7,10 +7,10 @@ import shutil
 import sys
 
 from helpers.data import ROOT
+from helpers.frames import reference
 import numpy as np
 from PIL import Image
 import pytest
-import torch
 import yaml
 
 from derain_ros.model.export import load_network
@@ -59,16 +59,19 @@ def study(tmp_path: Path) -> Path:
     return path
 
 
-class TorchEngine:
+class TorchDerainer:
     """Runs weights as they are; the export, which takes long, is tested elsewhere."""
 
     def __init__(self, weights: str) -> None:
         self._network = load_network(Path(weights))
 
-    def infer(self, frames: np.ndarray, out: np.ndarray, order: str) -> None:
-        with torch.inference_mode():
-            image = self._network(torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255)
-        out[:] = (image * 255).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
+    def __enter__(self) -> 'TorchDerainer':
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        return reference(self._network, frame[None])[0]
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def run(
 ) -> Callable[..., int]:
     """Return the command on that study, timed on a small frame."""
     monkeypatch.setattr(ablation, 'TIMED_FRAME', (64, 64, 3))
-    monkeypatch.setattr(ablation, 'open_engine', TorchEngine)
+    monkeypatch.setattr(ablation, 'open_derainer', TorchDerainer)
 
     def command(*more: str) -> int:
         monkeypatch.setattr(
@@ -206,7 +209,7 @@ def test_mistakes_are_named(
 def test_only_what_is_held_out_is_scored(
     study: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ablation, 'open_engine', TorchEngine)
+    monkeypatch.setattr(ablation, 'open_derainer', TorchDerainer)
     monkeypatch.setattr(ablation, 'TIMED_FRAME', (64, 64, 3))
     config = read_study(study)[1]['as it is']
     scenes, weights = read_scenes(data / 'pairs', 'pairs'), MODELS / 'fast.safetensors'

@@ -141,3 +141,4 @@ def test_weights_to_start_from_that_are_not_whole_are_named(
     with pytest.raises(RunError, match=r'start: .*broken\.safetensors: does not fit') as raised:
         start_network(replace(config, start=str(path)))
     assert 'image_conversion.bias' in str(raised.value)
+    assert '\n' not in str(raised.value)

@@ -1,5 +1,6 @@
 """Scoring from the command line: pairs, real rain, rain-free images and a still camera."""
 
+from collections.abc import Callable
 import json
 import os
 from pathlib import Path
@@ -54,8 +55,24 @@ def pairs(tmp_path: Path, street: np.ndarray) -> Path:
 
 def run(*arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False
+        [sys.executable, SCRIPT, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd='/',
     )
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., str]:
+    """Return the command within this process, which starts sooner; it returns what is printed."""
+
+    def command(*arguments: object) -> str:
+        monkeypatch.setattr(sys, 'argv', ['evaluate.py', *map(str, arguments)])
+        assert main() == 0
+        return capsys.readouterr().out
+
+    return command
 
 
 @pytest.mark.parametrize('suffix', ['.safetensors', '.onnx'])
@@ -104,42 +121,29 @@ def test_pairs_are_scored_in_both_protocols(
     assert scores['mean']['psnr_rgb'] == pytest.approx(first['psnr_rgb'])
 
 
-def test_identical_images_are_said_to_be_so(weights: Path, pairs: Path, tmp_path: Path) -> None:
+def test_identical_images_are_said_to_be_so(
+    run_here: Callable[..., str], weights: Path, pairs: Path, tmp_path: Path
+) -> None:
     out = tmp_path / 'scores.json'
 
-    result = run(
-        '--weights',
-        weights.with_suffix('.onnx'),
-        '--data',
-        pairs,
-        '--numbers',
-        2,
-        3,
-        '--json',
-        out,
-    )
+    graph = weights.with_suffix('.onnx')
+    said = run_here('--weights', graph, '--data', pairs, '--numbers', 2, 3, '--json', out)
 
-    assert re.search(r'set/2 +Y identical 1\.0000 +RGB identical 1\.0000', result.stdout)
+    assert re.search(r'set/2 +Y identical 1\.0000 +RGB identical 1\.0000', said)
     scores = json.loads(out.read_text())
     assert [image['name'] for image in scores['images']] == ['set/2', 'set/3']
     assert scores['mean']['psnr_y'] is None
 
 
-def test_real_rain_gets_a_page_with_sliders(weights: Path, pairs: Path, tmp_path: Path) -> None:
+def test_real_rain_gets_a_page_with_sliders(
+    run_here: Callable[..., str], weights: Path, pairs: Path, tmp_path: Path
+) -> None:
     report = tmp_path / 'report'
 
-    result = run(
-        '--weights',
-        weights.with_suffix('.onnx'),
-        '--data',
-        pairs / 'rainy',
-        '--truth',
-        'none',
-        '--report',
-        report,
-    )
+    graph, rainy = weights.with_suffix('.onnx'), pairs / 'rainy'
+    said = run_here('--weights', graph, '--data', rainy, '--truth', 'none', '--report', report)
 
-    assert 'rain energy removed' in result.stdout
+    assert 'rain energy removed' in said
     page = (report / 'index.html').read_text()
     assert page.count('type="range"') == 3
     for file in re.findall(r'src="([^"]+)"', page):

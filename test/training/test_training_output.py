@@ -13,7 +13,8 @@ import pytest
 
 from training.configuration import Config, read_config
 from training.errors import RunError
-from training.loop.output import claimed
+from training.loop import output
+from training.loop.output import check_room, claimed
 import training.train as training
 from training.train import train
 
@@ -56,19 +57,43 @@ def test_a_disk_without_room_for_a_checkpoint_is_named(
     with small_disk(), pytest.raises(RunError) as raised:
         train(config, no_data, tmp_path / 'out', resume=False)
 
-    assert re.search(r'out: has no room for 14\.\d MB, which the first', str(raised.value))
+    assert re.search(r'out: has no room for the 2\d\.\d MB of a run', str(raised.value))
     assert not (tmp_path / 'out').exists()
 
 
-def test_as_much_room_is_asked_for_as_the_first_files_take(
-    config: Config, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_as_much_room_is_asked_for_as_a_run_takes(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
     monkeypatch.setattr(training, 'check_room', lambda out, size_bytes: asked.append(size_bytes))
+    config = read_config(experiment(tmp_path, optimizer='adam'))
     train(config, data, tmp_path / 'out', resume=False)
 
-    files = [file for file in (tmp_path / 'out').iterdir() if file.is_file()]
-    assert 1.0 <= asked[0] / sum(file.stat().st_size for file in files) < 1.3
+    sizes = {file.name: file.stat().st_size for file in (tmp_path / 'out').iterdir()}
+    of_files = sum(sizes[f'{name}.safetensors'] for name in ('best', 'last'))
+    # the checkpoint of the last step is written beside the one before
+    assert 1.0 < asked[0] / (of_files + 2 * sizes['checkpoint.pt']) < 1.2
+
+
+def test_files_that_are_there_count_as_room(tmp_path: Path) -> None:
+    (tmp_path / 'checkpoint.pt').write_bytes(bytes(5000))
+    with small_disk():
+        check_room(tmp_path, 5900)
+        with pytest.raises(RunError, match='has no room'):
+            check_room(tmp_path, 6100)
+    assert [path.name for path in tmp_path.iterdir()] == ['checkpoint.pt']
+
+
+def test_files_of_the_last_step_that_are_not_saved_end_the_run(
+    config: Config, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(training, 'check_room', lambda *_: None)  # full only later
+    monkeypatch.setattr(output, 'write_atomically', write)
+    with pytest.raises(RunError, match=r'best\.safetensors: not saved .*; make room and --res'):
+        train(config, data, tmp_path / 'out', resume=False)
 
 
 def test_two_trainings_in_one_folder_are_kept_apart(

@@ -15,7 +15,11 @@ TOOL = ROOT / 'training' / 'write_bag.py'
 
 def write(*arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, TOOL, *map(str, arguments)], capture_output=True, text=True, check=False
+        [sys.executable, TOOL, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd='/',
     )
 
 

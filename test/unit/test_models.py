@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from derain_ros.model.released import MODELS
-from training.evaluate import evaluate, open_engine, read_scenes, summarize
+from training.data.scenes import read_scenes
 from training.evaluate_video import evaluate_video, frames
+from training.scores.evaluation import evaluate, open_derainer, summarize
 
 RELEASED = ['fast', 'fast-heavy', 'fast-light', 'reference-light']
 
@@ -41,13 +42,13 @@ def test_held_out_pairs_score_what_the_card_says(weights: str, name: str, least:
         scene for scene in read_scenes(data_folder(name), 'pairs') if 181 <= scene.number <= 200
     ]
 
-    rows = [row for _, _, row in evaluate(open_engine(weights), scenes)]
+    rows = [row for _, _, row in evaluate(open_derainer(weights), scenes)]
 
     assert summarize(rows)['mean']['psnr_y'] > least  # half a dB below the card
 
 
 def test_real_rain_grows_less_in_a_video_that_was_not_trained_on() -> None:
-    result = evaluate_video(open_engine('fast'), frames(data_folder('video/rain_pan_real')))
+    result = evaluate_video(open_derainer('fast'), frames(data_folder('video/rain_pan_real')))
 
     assert result['frames'] == 60
     assert result['frames_with_less'] >= 0.9
@@ -57,7 +58,7 @@ def test_real_rain_grows_less_in_a_video_that_was_not_trained_on() -> None:
 def test_a_dry_road_comes_out_as_it_went_in() -> None:
     video = data_folder('video/driving_clean.mp4')
 
-    result = evaluate_video(open_engine('fast'), islice(frames(video), 20))
+    result = evaluate_video(open_derainer('fast'), islice(frames(video), 20))
 
     assert result['change'] < 0.2  # grey levels
     assert result['flicker'] <= 1.0
@@ -67,9 +68,8 @@ def test_a_dry_road_comes_out_as_it_went_in() -> None:
 def test_sky_gets_no_stains(top: int, bottom: int) -> None:
     sky = np.linspace((top, top, top), (bottom, bottom, bottom), 180).round().astype(np.uint8)
     sky = np.repeat(sky[:, None], 320, axis=1)
-    output = np.empty_like(sky)
 
-    open_engine('fast').infer(sky[None], output[None], 'rgb')
+    output = open_derainer('fast')(sky)
 
     assert np.abs(output.astype(int) - sky).max() <= 2
 
@@ -79,8 +79,7 @@ def test_white_beside_black_gets_no_stains(upright: bool) -> None:
     pole = np.full((192, 256, 3), 255, np.uint8)
     pole[:, :64] = pole[:, 160:170] = 0
     picture = pole if upright else np.ascontiguousarray(pole.transpose(1, 0, 2))
-    output = np.empty_like(picture)
 
-    open_engine('fast').infer(picture[None], output[None], 'rgb')
+    output = open_derainer('fast')(picture)
 
     assert np.abs(output.astype(int) - picture).max() <= 6

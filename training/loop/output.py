@@ -56,18 +56,20 @@ def claimed(out: Path) -> Iterator[None]:
 
 def check_room(out: Path, size_bytes: int) -> None:
     """
-    Write a file of a size and remove it, so that a full disk is found before the first step.
+    Write a file and remove it, so that a full disk is found before the first step.
 
-    :raises RunError: there is no room for it.
+    :param size_bytes: of all files of a run; those that are there already count.
+    :raises RunError: there is no room for the others.
     """
     trial = out / 'room'
+    there_bytes = sum(path.stat().st_size for path in out.iterdir() if path.is_file())
     try:
         # random, because some file systems compress
-        write_atomically(trial, os.urandom(size_bytes))
+        write_atomically(trial, os.urandom(max(0, size_bytes - there_bytes)))
     except OSError as error:
         raise RunError(
-            f'{out}: has no room for {size_bytes / 1e6:.1f} MB, which the first checkpoint '
-            f'takes ({error}); make room, or choose another --out'
+            f'{out}: has no room for the {size_bytes / 1e6:.1f} MB of a run ({error.strerror}); '
+            'make room, or choose another --out'
         ) from error
     finally:
         with suppress(OSError):
@@ -80,13 +82,14 @@ def keep(path: Path, data: bytes, last: bool, progress: tqdm) -> bool:
 
     :param last: there is no later chance to write it.
     :returns: whether it was written; while training goes on, a full disk costs only that file.
-    :raises OSError: it cannot be written, and this was the last chance.
+    :raises RunError: it cannot be written, and this was the last chance.
     """
     try:
         write_atomically(path, data)
         return True
     except OSError as error:
+        problem = f'{path}: not saved ({error.strerror}); make room'
         if last:
-            raise
-        progress.write(f'{path}: not saved ({error}); make room while training goes on')
+            raise RunError(f'{problem} and --resume') from error
+        progress.write(f'{problem} while training goes on')
         return False

@@ -1,40 +1,37 @@
-"""De-rain scenes on the CPU engine that the node uses, and score the outputs."""
+"""De-rain scenes on the CPU, as the node does it, and score the outputs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import math
 
 import numpy as np
 
-from derain_ros.engine.base import Engine
-from derain_ros.engine.factory import create_engine
+from derain_ros import Derainer
 from training.data.scenes import Scene
 from training.scores.metrics import mean_scores, rain_energy_removed, scores
 
 
-def open_engine(weights: str) -> Engine:
+def open_derainer(weights: str) -> Derainer:
     """
-    Open an inference engine for a released name, an ONNX file, or safetensors.
+    Load a model for RGB images: a released name, an ONNX file, or safetensors.
 
-    Always on the CPU: ``auto`` would change engines midway where there is a GPU, and go back to
-    the graph long after this has returned.
+    Always on the CPU: ``auto`` would change engines midway where there is a GPU.
 
     :raises ModelError: there is no such model.
     :raises EngineError: OpenVINO is not there.
     """
-    return create_engine('openvino', weights)
+    return Derainer(weights, engine='openvino', order='rgb')
 
 
-def derain(engine: Engine, image: np.ndarray) -> np.ndarray:
-    """De-rain uint8 RGB [H, W, 3]."""
-    output = np.empty_like(image)
-    engine.infer(image[None], output[None], 'rgb')
-    return output
+def evaluate(
+    derain: Callable[[np.ndarray], np.ndarray], scenes: Iterable[Scene]
+) -> Iterator[tuple[Scene, np.ndarray, dict]]:
+    """
+    De-rain each scene; with the output comes its row of the result.
 
-
-def evaluate(engine: Engine, scenes: Iterable[Scene]) -> Iterator[tuple[Scene, np.ndarray, dict]]:
-    """De-rain each scene; with the output comes its row of the result."""
+    :param derain: a ``Derainer`` of RGB images, or another function of uint8 [H, W, 3].
+    """
     for scene in scenes:
-        output = derain(engine, scene.rainy)
+        output = derain(scene.rainy)
         row: dict = {'name': scene.name}
         if scene.truth is None:
             row['rain_energy_removed'] = rain_energy_removed(scene.rainy, output)
