@@ -19,6 +19,7 @@ from rclpy.qos import QoSPolicyKind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from derain_ros.engine.factory import ENGINES
+from derain_ros.errors import quoted
 from derain_ros.image.encode import Compression
 from derain_ros.stream.gate import GATE_MODES
 from derain_ros.stream.policy import UNBOUNDED
@@ -130,6 +131,8 @@ def declare_parameters(node: Node) -> None:
                 descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
         elif declared.choices:
             descriptor.additional_constraints = f'one of {", ".join(declared.choices)}'
+            # YAML reads off as False, on the command line too
+            descriptor.dynamic_typing = 'off' in declared.choices
         node.declare_parameter(name, declared.default, descriptor)
 
 
@@ -150,7 +153,7 @@ def read_settings(node: Node, changes: list[Parameter[Any]] | None = None) -> Se
     changed = {parameter.name: parameter.value for parameter in changes or []}
 
     def value(name: str) -> Any:
-        return changed.get(name, node.get_parameter(name).value)
+        return _text(changed.get(name, node.get_parameter(name).value))
 
     compression = {
         name: value(f'{COMPRESSED}{name}') for name in ('format', 'jpeg_quality', 'png_level')
@@ -181,8 +184,8 @@ def _refusal(parameter: Parameter[Any], is_configured: bool, is_started: bool) -
         return ''
     if isinstance(value, float) and not math.isfinite(value):
         return f'{name} is {value}: give a number'
-    if declared.choices and isinstance(value, str) and value not in declared.choices:
-        return f"{name} is '{value[:60]}': give one of {', '.join(declared.choices)}"
+    if declared.choices and _text(value) not in declared.choices:
+        return f'{name} is {quoted(str(value))}: give one of {", ".join(declared.choices)}'
     if declared.read == 'configure' and is_configured:
         return (
             f'{name} is read in configure: deactivate and clean up the node, set it, then '
@@ -191,6 +194,11 @@ def _refusal(parameter: Parameter[Any], is_configured: bool, is_started: bool) -
     if declared.read == 'start' and is_started:
         return f'{name} is read at start: restart the node with it'
     return ''
+
+
+def _text(value: Any) -> Any:
+    """Return 'off' for False, which YAML makes of it."""
+    return 'off' if value is False else value
 
 
 def overrides_without_effect(node: Node) -> list[str]:

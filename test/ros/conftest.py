@@ -77,3 +77,30 @@ def start(stack: 'Stack', tmp_path: Path) -> Iterator[Callable[..., subprocess.P
     finally:
         for process in processes:
             process.kill()
+
+
+ENGINE = """
+import time
+import numpy as np
+from helpers.stack import Copy
+from derain_ros.node.__main__ import main
+
+class Engine(Copy):
+    def infer(self, frames, out, order, timeout=None):
+        {what}
+
+main(Engine())
+"""
+
+
+@pytest.fixture
+def start_with(
+    start: Callable[..., subprocess.Popen], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.Popen]:
+    """Start the node with an engine that does the given."""
+    monkeypatch.setenv('PYTHONPATH', f'{ROOT / "test"}:{ROOT}')
+
+    def start_with(what: str, *arguments: str) -> subprocess.Popen:
+        return start(*arguments, program=('-c', ENGINE.format(what=what)), patience=())
+
+    return start_with

@@ -8,109 +8,16 @@ import sys
 from diagnostic_msgs.msg import DiagnosticStatus
 from helpers.data import ROOT
 from helpers.stack import image, values
-import pytest
 from rclpy.qos import (
     qos_profile_sensor_data,
-    QoSDurabilityPolicy,
     QoSProfile,
-    QoSReliabilityPolicy,
 )
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Image
-from std_srvs.srv import SetBool
+from sensor_msgs.msg import CompressedImage
 
 from derain_ros.node import causes
 from derain_ros.node.diagnostics import array
 from derain_ros.node.transport import profile_variable
-
-ENGINE = """
-import time
-import numpy as np
-from helpers.stack import Copy
-from derain_ros.node.__main__ import main
-
-class Engine(Copy):
-    def infer(self, frames, out, order, timeout=None):
-        {what}
-
-main(Engine())
-"""
-
-
-@pytest.fixture
-def start_with(start, monkeypatch):
-    """Start the node with an engine that does the given."""
-    monkeypatch.setenv('PYTHONPATH', f'{ROOT / "test"}:{ROOT}')
-
-    def start_with(what: str, *arguments: str) -> subprocess.Popen:
-        return start(*arguments, program=('-c', ENGINE.format(what=what)), patience=())
-
-    return start_with
-
-
-def moving(number: int) -> Image:
-    """Return an image that is no copy of the one before."""
-    message = image()
-    message.data[:] = message.data[number % 97 :] + message.data[: number % 97]
-    return message
-
-
-@pytest.mark.parametrize(
-    'what, reason',
-    [
-        ('out[:] = 0', 'turned black'),
-        ('out[:] = 255', 'turned white'),
-        ('pass', 'not plausible'),
-        ('out[:] = 128', 'contrast'),
-    ],
-)
-def test_a_result_that_is_no_image_is_not_published(stack, start_with, what, reason):
-    start_with(what)
-
-    def reported() -> bool:
-        stack.camera.publish(image())
-        return any(
-            status.level == DiagnosticStatus.ERROR and reason in status.message
-            for status in stack.statuses
-        )
-
-    stack.until(reported)
-    assert stack.received == [image()] * len(stack.received)
-
-
-def test_an_output_that_stays_while_the_input_changes_is_not_published(stack, start_with):
-    start_with('self.first = getattr(self, "first", frames.copy()); out[:] = self.first')
-    sent = []
-
-    def reported() -> bool:
-        sent.append(moving(len(sent)))
-        stack.camera.publish(sent[-1])
-        return any('the same as the one before' in warning for warning in stack.warnings())
-
-    stack.until(reported)
-
-
-def test_most_images_lost_is_not_ok(stack, start_with):
-    start_with('time.sleep(0.2); out[:] = frames')
-
-    def warned() -> bool:
-        stack.camera.publish(image())
-        return any('were replaced by newer ones' in warning for warning in stack.warnings())
-
-    stack.until(warned)
-
-
-def test_a_machine_that_is_too_slow_passes_images_at_once(stack, start_with):
-    start_with('time.sleep(0.3); out[:] = frames', '-p', 'deadline:=0.1')
-
-    def reported() -> bool:
-        stack.camera.publish(image())
-        return any('it is tried again in' in warning for warning in stack.warnings())
-
-    stack.until(reported)
-    before = values(stack.statuses[-1])
-    stack.until(lambda: (stack.camera.publish(image()), values(stack.statuses[-1]) != before)[1])
-    assert stack.statuses[-1].level == DiagnosticStatus.ERROR
 
 
 def test_a_report_says_what_comes_in_and_how_old_it_is(stack, start):
@@ -262,53 +169,3 @@ def test_a_report_that_cannot_be_published_does_not_end_the_node(stack, start, t
 
     stack.until(publish)
     assert process.poll() is None
-
-
-def test_de_raining_is_switched_off_by_hand(stack, start):
-    start()
-    stack.connect()
-    assert stack.call(SetBool, 'enable', SetBool.Request(data=False)).success
-    assert stack.send(image()) == image()
-    stack.until(lambda: 'de-raining is switched off' in stack.statuses[-1].message)
-    assert stack.call(SetBool, 'enable', SetBool.Request(data=True)).success
-    assert stack.send(image()) != image()
-
-
-def test_several_cameras_share_one_node(stack, start):
-    start('-p', 'cameras:=[front, left]')
-    came: dict[str, list[Image]] = {'front': [], 'left': []}
-    cameras = {}
-    for name, images in came.items():
-        cameras[name] = stack.create_publisher(Image, f'{name}/image_raw', qos_profile_sensor_data)
-        stack.create_subscription(Image, f'{name}/image_derained', images.append, 10)
-
-    def arrived() -> bool:
-        for camera in cameras.values():
-            camera.publish(image())
-        return all(came.values())
-
-    stack.until(arrived)
-    stack.until(lambda: {status.name.split(': ')[1] for status in stack.statuses} >= set(came))
-
-
-def test_images_are_kept_for_late_subscribers_where_qos_says_so(stack, start):
-    topic = f'{stack.get_namespace()}/image_derained'
-    start('-p', f'qos_overrides.{topic}.publisher.durability:=transient_local')
-    stack.until(lambda: stack.get_publishers_info_by_topic(topic))
-    (publisher,) = stack.get_publishers_info_by_topic(topic)
-    assert publisher.qos_profile.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL
-    assert publisher.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
-
-
-def test_an_override_that_nothing_reads_is_said(stack, start):
-    topic = f'{stack.get_namespace()}/image_raw'
-    process = start(
-        *('-p', f'qos_overrides.{topic}.publisher.depth:=1'),
-        *('-p', 'deadlin:=0.1'),
-        *('-p', 'somebody_elses:=1'),
-    )
-    stack.connect()
-    log = process.log.read_text()
-    assert f'qos_overrides.{topic}.publisher.depth has no effect' in log
-    assert "parameter deadlin has no effect; did you mean 'deadline'?" in log
-    assert 'somebody_elses' not in log

@@ -1,0 +1,56 @@
+"""Switches, several cameras, and QoS of the node."""
+
+from helpers.stack import image
+from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool
+
+
+def test_de_raining_is_switched_off_by_hand(stack, start):
+    start()
+    stack.connect()
+    assert stack.call(SetBool, 'enable', SetBool.Request(data=False)).success
+    assert stack.send(image()) == image()
+    stack.until(lambda: 'de-raining is switched off' in stack.statuses[-1].message)
+    assert stack.call(SetBool, 'enable', SetBool.Request(data=True)).success
+    assert stack.send(image()) != image()
+
+
+def test_several_cameras_share_one_node(stack, start):
+    start('-p', 'cameras:=[front, left]')
+    came: dict[str, list[Image]] = {'front': [], 'left': []}
+    cameras = {}
+    for name, images in came.items():
+        cameras[name] = stack.create_publisher(Image, f'{name}/image_raw', qos_profile_sensor_data)
+        stack.create_subscription(Image, f'{name}/image_derained', images.append, 10)
+
+    def arrived() -> bool:
+        for camera in cameras.values():
+            camera.publish(image())
+        return all(came.values())
+
+    stack.until(arrived)
+    stack.until(lambda: {status.name.split(': ')[1] for status in stack.statuses} >= set(came))
+
+
+def test_images_are_kept_for_late_subscribers_where_qos_says_so(stack, start):
+    topic = f'{stack.get_namespace()}/image_derained'
+    start('-p', f'qos_overrides.{topic}.publisher.durability:=transient_local')
+    stack.until(lambda: stack.get_publishers_info_by_topic(topic))
+    (publisher,) = stack.get_publishers_info_by_topic(topic)
+    assert publisher.qos_profile.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL
+    assert publisher.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
+
+
+def test_an_override_that_nothing_reads_is_said(stack, start):
+    topic = f'{stack.get_namespace()}/image_raw'
+    process = start(
+        *('-p', f'qos_overrides.{topic}.publisher.depth:=1'),
+        *('-p', 'deadlin:=0.1'),
+        *('-p', 'somebody_elses:=1'),
+    )
+    stack.connect()
+    log = process.log.read_text()
+    assert f'qos_overrides.{topic}.publisher.depth has no effect' in log
+    assert "parameter deadlin has no effect; did you mean 'deadline'?" in log
+    assert 'somebody_elses' not in log
