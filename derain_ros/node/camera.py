@@ -66,14 +66,19 @@ class Camera:
         self._wanted_at = float('-inf')
 
     def start(self, scheduler: Scheduler) -> None:
-        """Have a scheduler de-rain what comes from now on."""
+        """
+        Have a scheduler de-rain what comes from now on.
+
+        :raises Exception: rclpy's own; an override of the QoS has a value that cannot be.
+        """
         self._health = Health()
         self._lost, self._last_image = 0, ''
         self._scheduler = scheduler
         codec = CompressedCodec(Image()) if self._is_compressed else RawCodec(Image())
         self._stream = scheduler.add_stream(codec, self._deliver, Policy(1.0, Gate()))
         self.apply(self._settings)
-        self.look_for_subscribers()
+        # at first in any case: so a QoS that cannot be is found out now
+        self._wanted_at, self._subscription = time.monotonic(), self._subscribe()
 
     def look_for_subscribers(self) -> None:
         """Subscribe to the camera while somebody wants its images, and a moment longer."""

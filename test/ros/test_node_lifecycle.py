@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter, parameter_value_to_python
 import yaml
 
 from derain_ros.node.node import DerainNode
+from derain_ros.node.parameters import PARAMETERS
 
 
 def test_a_transition_out_of_order_is_refused_and_the_node_lives_on(stack, start):
@@ -80,12 +81,12 @@ def test_a_wrong_model_is_named_and_can_be_corrected(stack, start):
 
 def test_every_parameter_describes_itself(stack, start):
     start('--params-file', str(ROOT / 'config' / 'derain.yaml'))
-    names = ['autostart', 'engine', 'model', 'deadline']
+    names = list(PARAMETERS)
     described = stack.call(
         DescribeParameters, 'describe_parameters', DescribeParameters.Request(names=names)
     )
     assert all(len(descriptor.description) > 20 for descriptor in described.descriptors)
-    (allowed,) = described.descriptors[3].floating_point_range
+    (allowed,) = described.descriptors[names.index('deadline')].floating_point_range
     assert (allowed.from_value, allowed.to_value) == (0.001, 60.0)
 
 
@@ -93,6 +94,8 @@ def test_the_parameter_file_documents_the_defaults(stack, start):
     start(patience=())
     written = yaml.safe_load((ROOT / 'config' / 'derain.yaml').read_text())
     written = written['/**']['ros__parameters']
+    group = 'image_derained.compressed'
+    written |= {f'{group}.{name}': value for name, value in written.pop(group).items()}
     values = stack.call(
         GetParameters, 'get_parameters', GetParameters.Request(names=list(written))
     ).values
