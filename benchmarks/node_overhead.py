@@ -54,7 +54,7 @@ class CopyEngine:
 
 
 def cpu_seconds() -> np.ndarray:
-    """Give the CPU seconds used by this thread and by the whole process."""
+    """Return the CPU seconds used by this thread and by the whole process."""
     return np.array([time.thread_time(), time.process_time()])
 
 

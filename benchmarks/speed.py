@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-What a frame costs: the released shapes beside a PReNet-shaped network, in the engine of the car.
+What a frame costs: the released shapes beside a PReNet-shaped network, in OpenVINO.
 
     python3 benchmarks/speed.py [--rounds 5] [--precision f32] [--json FILE]
 
@@ -61,7 +61,7 @@ class PReNetWorkload(nn.Module):
         self.exit = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Take and give float [N, 3, H, W]."""
+        """Return an image for an image, float [N, 3, H, W]."""
         output, hidden = image, None
         for _ in range(self.PASSES):
             features = torch.relu(self.entry(torch.cat([image, output], 1)))
@@ -85,7 +85,7 @@ def gmac(network: nn.Module, height: int, width: int) -> float:
 
 
 def compiled(graph: Path, height: int, width: int, precision: str) -> Callable[[], object]:
-    """Compile a graph for one frame size as the engine of the car does; calling it runs it."""
+    """Return a graph compiled for one frame size, as the CPU engine does it; calling it runs it."""
     core = openvino.Core()
     model = core.read_model(graph)
     model.reshape([1, height, width, 3])
@@ -123,7 +123,7 @@ def seconds(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, flo
 
 
 def measure(height: int, width: int, rounds: int, precision: str, folder: Path) -> list[dict]:
-    """Give a row for each network at one frame size."""
+    """Return a row for each network at one frame size."""
     networks: dict[str, nn.Module] = {'PReNet-shaped': PReNetWorkload()}
     networks |= {name: DerainNetwork(shape) for name, shape in SHAPES.items()}
     work = {'peak': multiply(precision)}

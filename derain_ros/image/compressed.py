@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from derain_ros.errors import ImageError
 from derain_ros.image.encodings import LAYOUTS
-from derain_ros.image.raw import finish, Frame, Pixels, prepare
+from derain_ros.image.raw import Frame, Pixels, ResultWriter
 from derain_ros.order import Order
 
 if TYPE_CHECKING:
-    from sensor_msgs.msg import CompressedImage, Image
+    from sensor_msgs.msg import CompressedImage
 
 # A header may claim any size in 20 bytes; the largest camera of a car has a third of this.
 LARGEST_PX = 100_000_000
@@ -158,7 +158,7 @@ def _converted(samples: NDArray[np.uint8], code: int) -> Pixels:
     return cast(Pixels, cv2.cvtColor(samples, code))
 
 
-class CompressedCodec:
+class CompressedCodec(ResultWriter):
     """
     The codec of a stream of compressed images; see ``stream.codec.Codec``.
 
@@ -167,28 +167,12 @@ class CompressedCodec:
 
     read = staticmethod(read)
 
-    def __init__(self, output: Image) -> None:
-        """
-        Take the message that carries every result.
-
-        :param output: a new sensor_msgs/Image.
-        """
-        self._output = output
-
     def kind(self, message: CompressedImage) -> tuple[int, int, str]:
         height, width = _size(message)
         return height, width, message.format
 
     def is_consistent(self, message: CompressedImage) -> bool:
         return _size(message) != (0, 0)
-
-    def prepare(self, frame: Frame) -> Pixels:
-        return prepare(self._output, frame)
-
-    def finish(self, message: CompressedImage, frame: Frame, pixels: Pixels) -> Image:
-        finish(self._output, frame, pixels)
-        self._output.header = message.header
-        return self._output
 
 
 def _size(message: CompressedImage) -> tuple[int, int]:

@@ -70,7 +70,7 @@ ALIASES = {
 }
 
 # From three channels, in either order, to those of the encodings that a result is published in.
-WRITTEN = {
+RESULT_CODES = {
     'bgr8': None,
     'rgb8': None,
     'bgra8': cv2.COLOR_BGR2BGRA,
@@ -84,7 +84,7 @@ def output_encoding(encoding: str) -> str:
     Name the encoding in which the result of an image is published.
 
     :param encoding: of the image.
-    :return: the same if it is bgr8, rgb8, bgra8, rgba8 or mono8, under that name; else bgr8.
+    :returns: the same if it is bgr8, rgb8, bgra8, rgba8 or mono8, under that name; else bgr8.
     """
     encoding = ALIASES.get(encoding, encoding)
-    return encoding if encoding in WRITTEN else 'bgr8'
+    return encoding if encoding in RESULT_CODES else 'bgr8'

@@ -18,14 +18,14 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from derain_ros.errors import ImageError, quoted
-from derain_ros.image.encodings import ALIASES, Layout, LAYOUTS, output_encoding, WRITTEN
+from derain_ros.image.encodings import ALIASES, Layout, LAYOUTS, output_encoding, RESULT_CODES
 from derain_ros.order import Order
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def prepare(message: Image, frame: Frame) -> Pixels:
         # Only an array.array is assigned without a look at every element; and a new one, because
         # one that NumPy arrays still view cannot be resized.
         message.data = array('B', bytes(size))
-    if WRITTEN[encoding] is None:
+    if RESULT_CODES[encoding] is None:
         return _written(message)
     return np.empty((height, width, 3), np.uint8)
 
@@ -134,7 +134,7 @@ def finish(message: Image, frame: Frame, pixels: Pixels) -> None:
             'built for, and its padding cut off'
         )
     written = _written(message)
-    code = WRITTEN[message.encoding]
+    code = RESULT_CODES[message.encoding]
     if code is not None:
         cv2.cvtColor(pixels, code, dst=written)
     elif pixels.__array_interface__ != written.__array_interface__:
@@ -143,30 +143,36 @@ def finish(message: Image, frame: Frame, pixels: Pixels) -> None:
         cv2.insertChannel(frame.alpha, written, 3)
 
 
-class RawCodec:
-    """The codec of a stream of raw images; see ``stream.codec.Codec``."""
-
-    is_consistent = staticmethod(is_consistent)
-    read = staticmethod(read)
+class ResultWriter:
+    """Writes the results of a stream into one message, used again and again."""
 
     def __init__(self, output: Image) -> None:
         """
-        Take the message that carries every result.
+        Take the message.
 
         :param output: a new sensor_msgs/Image.
         """
         self._output = output
 
-    def kind(self, message: Image) -> tuple[int, int, str]:
-        return message.height, message.width, message.encoding
-
     def prepare(self, frame: Frame) -> Pixels:
+        """Return the array that receives the result; see ``prepare``."""
         return prepare(self._output, frame)
 
-    def finish(self, message: Image, frame: Frame, pixels: Pixels) -> Image:
+    def finish(self, message: Any, frame: Frame, pixels: Pixels) -> Image:
+        """Return the message with the result, and the header of the one that it is of."""
         finish(self._output, frame, pixels)
         self._output.header = message.header
         return self._output
+
+
+class RawCodec(ResultWriter):
+    """The codec of a stream of raw images; see ``stream.codec.Codec``."""
+
+    is_consistent = staticmethod(is_consistent)
+    read = staticmethod(read)
+
+    def kind(self, message: Image) -> tuple[int, int, str]:
+        return message.height, message.width, message.encoding
 
 
 def _check(message: Image, layout: Layout) -> None:

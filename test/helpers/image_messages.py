@@ -28,7 +28,7 @@ BYTES_PER_PIXEL = {
     '8UC3': 3,
     '8UC4': 4,
 }
-KEPT = ['bgr8', 'rgb8', 'bgra8', 'rgba8', 'mono8']
+KEPT_ENCODINGS = ['bgr8', 'rgb8', 'bgra8', 'rgba8', 'mono8']
 CHROMA_BELOW = ['nv12', 'nv21']
 
 

@@ -5,7 +5,14 @@ from pathlib import Path
 import subprocess
 import sys
 
-from helpers.image_messages import BYTES_PER_PIXEL, CHROMA_BELOW, KEPT, message, noise, unpadded
+from helpers.image_messages import (
+    BYTES_PER_PIXEL,
+    CHROMA_BELOW,
+    KEPT_ENCODINGS,
+    message,
+    noise,
+    unpadded,
+)
 import numpy as np
 import pytest
 from rosbags.image import message_to_cvimage
@@ -75,7 +82,7 @@ def test_skips_the_padding_of_rows(encoding, padding):
     [
         *[
             (name, [(1, 1), (1, 7), (7, 1), (5, 7)])
-            for name in [*KEPT, 'mono16', 'bgr16', 'rgb16', '8UC1', '8UC3', '8UC4']
+            for name in [*KEPT_ENCODINGS, 'mono16', 'bgr16', 'rgb16', '8UC1', '8UC3', '8UC4']
         ],
         *[(f'bayer_{pattern}8', [(3, 3), (5, 7), (4, 3)]) for pattern in PATTERNS],
         *[(name, [(1, 2), (3, 2), (1, 6)]) for name in ['yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv']],

@@ -1,6 +1,6 @@
 """NumPy to sensor_msgs/Image: what is published, and in which memory."""
 
-from helpers.image_messages import BYTES_PER_PIXEL, KEPT, message, noise, unpadded
+from helpers.image_messages import BYTES_PER_PIXEL, KEPT_ENCODINGS, message, noise, unpadded
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image
@@ -25,7 +25,7 @@ def pixels_of(image: Image) -> np.ndarray:
     return np.array(image.data, np.uint8).reshape(image.height, image.width, -1)
 
 
-@pytest.mark.parametrize('encoding', KEPT)
+@pytest.mark.parametrize('encoding', KEPT_ENCODINGS)
 @pytest.mark.parametrize('size', [(1, 1), (1, 7), (7, 1), (5, 7), (24, 32)])
 @pytest.mark.parametrize('padding', [0, 3])
 def test_an_unchanged_image_comes_back(encoding, size, padding):
@@ -37,7 +37,9 @@ def test_an_unchanged_image_comes_back(encoding, size, padding):
     assert output.data == unpadded(image).data
 
 
-@pytest.mark.parametrize('encoding', [name for name in BYTES_PER_PIXEL if name not in KEPT])
+@pytest.mark.parametrize(
+    'encoding', [name for name in BYTES_PER_PIXEL if name not in KEPT_ENCODINGS]
+)
 def test_other_encodings_are_published_as_bgr8_or_under_their_colour_name(encoding):
     image = noise(encoding, 6, 8)
     output = result_of(image)
@@ -85,7 +87,7 @@ def test_the_engine_writes_into_the_message(encoding):
     assert output.data.tolist() == [77] * 72
 
 
-@pytest.mark.parametrize('encoding', KEPT)
+@pytest.mark.parametrize('encoding', KEPT_ENCODINGS)
 def test_takes_a_result_that_lies_elsewhere(encoding):
     image, output = noise(encoding, 4, 6, 2), Image()
     frame = read(image)
