@@ -85,7 +85,7 @@ def gmac(network: nn.Module, height: int, width: int) -> float:
 
 
 def compiled(graph: Path, height: int, width: int, precision: str) -> Callable[[], object]:
-    """Return a graph compiled for one frame size, as the CPU engine does it; calling it runs it."""
+    """Return a function that runs a graph, compiled for one frame size as the CPU engine does."""
     core = openvino.Core()
     model = core.read_model(graph)
     model.reshape([1, height, width, 3])
