@@ -68,6 +68,12 @@ def node() -> None:
     print(json.dumps({'own_cpu_ms': own, 'process_cpu_ms': process}))
 
 
+def black_image() -> Image:
+    message = Image(height=HEIGHT, width=WIDTH, step=3 * WIDTH, encoding='bgr8')
+    message.data = array('B', bytes(3 * WIDTH * HEIGHT))
+    return message
+
+
 def stack(frames: int) -> None:
     """Run camera and consumer; print how many frames were sent and came back, and latencies."""
     rclpy.init()
@@ -80,8 +86,7 @@ def stack(frames: int) -> None:
         latencies[stamp] = time.monotonic() - sent[stamp]
 
     ros.create_subscription(Image, 'image_derained', receive, QoSProfile(depth=5))
-    message = Image(height=HEIGHT, width=WIDTH, step=3 * WIDTH, encoding='bgr8')
-    message.data = array('B', bytes(3 * WIDTH * HEIGHT))
+    message = black_image()
     sent: list[float] = []
 
     def spin_until(condition: Callable[[], object], end: float) -> None:

@@ -1,6 +1,5 @@
 """The node as its users meet it: a process of its own, real messages over real DDS."""
 
-import contextlib
 import os
 import re
 import signal
@@ -15,9 +14,6 @@ from lifecycle_msgs.msg import Transition
 import pytest
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
-
-from derain_ros.engine.tensorrt.cuda import first_gpu
-from derain_ros.errors import EngineError
 
 
 def test_an_image_comes_back_derained_with_its_header(stack, start):
@@ -239,15 +235,3 @@ def test_while_an_engine_hangs_images_pass_through_and_that_is_an_error(stack, s
     assert stack.transition(Transition.TRANSITION_CLEANUP)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=PATIENCE) == 0
-
-
-@pytest.mark.parametrize(
-    'engine, text',
-    [('auto', 'runs on openvino'), ('tensorrt', "not configured: engine 'tensorrt'")],
-)
-def test_without_a_gpu_the_node_says_once_what_that_means(stack, start, engine, text):
-    with contextlib.suppress(EngineError):
-        pytest.skip(f'there is a GPU: {first_gpu().name}')
-    process = start('-p', f'engine:={engine}')
-    stack.until(lambda: text in process.log.read_text() and len(stack.statuses) > 2)
-    assert process.log.read_text().count('no GPU can be used') == 1

@@ -1,9 +1,15 @@
-"""Switches, several cameras, and QoS of the node."""
+"""Switches, several cameras, engines and QoS of the node."""
+
+import contextlib
 
 from helpers.stack import image
+import pytest
 from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
+
+from derain_ros.engine.tensorrt.cuda import first_gpu
+from derain_ros.errors import EngineError
 
 
 def test_de_raining_is_switched_off_by_hand(stack, start):
@@ -54,3 +60,15 @@ def test_an_override_that_nothing_reads_is_said(stack, start):
     assert f'qos_overrides.{topic}.publisher.depth has no effect' in log
     assert "parameter deadlin has no effect; did you mean 'deadline'?" in log
     assert 'somebody_elses' not in log
+
+
+@pytest.mark.parametrize(
+    'engine, text',
+    [('auto', 'runs on openvino'), ('tensorrt', "not configured: engine 'tensorrt'")],
+)
+def test_without_a_gpu_the_node_says_once_what_that_means(stack, start, engine, text):
+    with contextlib.suppress(EngineError):
+        pytest.skip(f'there is a GPU: {first_gpu().name}')
+    process = start('-p', f'engine:={engine}')
+    stack.until(lambda: text in process.log.read_text() and len(stack.statuses) > 2)
+    assert process.log.read_text().count('no GPU can be used') == 1
