@@ -177,3 +177,19 @@ def test_the_readme_has_every_parameter_with_its_default():
         for name, declared in PARAMETERS.items()
     }
     assert dict(row for row in rows if row[0] in PARAMETERS) == shown
+
+
+def test_a_car_without_the_training_stack_tests_what_it_has(tmp_path):
+    (tmp_path / 'torch.py').write_text("raise ModuleNotFoundError('no torch', name='torch')")
+    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}'}
+    environment.pop('CI', None)
+    said = subprocess.run(
+        [sys.executable, '-m', 'pytest', '--collect-only', '-q', 'test/training', 'test/unit'],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 0, said.stdout[-2000:]
+    assert 'NOT COLLECTED test/training/test_training_losses.py: torch is not' in said.stdout
+    assert 'test/unit/test_scheduler.py::' in said.stdout
