@@ -23,11 +23,10 @@ NOT_COLLECTED: dict[str, str] = {}
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out tests of what is not installed, such as training in a car; CI has all of it."""
-    if collection_path.suffix != '.py' or os.environ.get('CI'):
+    file = collection_path / 'conftest.py' if collection_path.is_dir() else collection_path
+    if file.suffix != '.py' or not file.exists() or os.environ.get('CI'):
         return None
-    imports = re.findall(
-        r'^(?:from|import) ([\w.]+)', collection_path.read_text(), flags=re.MULTILINE
-    )
+    imports = re.findall(r'^(?:from|import) ([\w.]+)', file.read_text(), flags=re.MULTILINE)
     for module in imports:
         try:
             import_module(module)

@@ -184,12 +184,12 @@ def test_a_car_without_the_training_stack_tests_what_it_has(tmp_path):
     environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}'}
     environment.pop('CI', None)
     said = subprocess.run(
-        [sys.executable, '-m', 'pytest', '--collect-only', '-q', 'test/training', 'test/unit'],
+        [sys.executable, '-m', 'pytest', '--collect-only', '-q'],
         cwd=ROOT,
         env=environment,
         capture_output=True,
         text=True,
     )
     assert said.returncode == 0, said.stdout[-2000:]
-    assert 'NOT COLLECTED test/training/test_training_losses.py: torch is not' in said.stdout
+    assert 'NOT COLLECTED test/training: torch is not installed' in said.stdout
     assert 'test/unit/test_scheduler.py::' in said.stdout
