@@ -8,11 +8,8 @@ import shutil
 from helpers.car import Car
 import onnx
 import pytest
-from safetensors.torch import save_file
-import torch
 
 from derain_ros.engine.tensorrt.cache import EngineCache
-from derain_ros.model.network import DerainNetwork, Shape
 
 
 @pytest.fixture
@@ -25,12 +22,16 @@ def car() -> Iterator[Car]:
 @pytest.fixture(scope='session')
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the weights of a tiny untrained network, whose rain is weak."""
+    safetensors_torch = pytest.importorskip('safetensors.torch')
+    torch = pytest.importorskip('torch')
+    from derain_ros.model.network import DerainNetwork, Shape
+
     torch.manual_seed(0)
     network = DerainNetwork(Shape(channels=4, units=1))
     network.image_conversion.weight.data *= 0.1
     network.image_conversion.bias.data *= 0.1
     path = tmp_path_factory.mktemp('tiny') / 'tiny.safetensors'
-    save_file(network.state_dict(), path, {'shape': network.shape.to_json()})
+    safetensors_torch.save_file(network.state_dict(), path, {'shape': network.shape.to_json()})
     return path
 
 
