@@ -1,6 +1,7 @@
 """Image files."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 import stat
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from derain_ros.errors import DataError
+from derain_ros.errors import DataError, DerainError
 
 IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp'}
 VIDEO_SUFFIXES = {'.mp4', '.avi', '.mkv', '.mov'}
@@ -39,6 +40,22 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
     Greyscale of 16 bits is scaled, as 65535 to 255.
 
+    :raises DataError: as ``opened_image``.
+    """
+    with opened_image(path) as image:
+        turn = UPRIGHT.get(orientation(image))
+        upright = image if turn is None else image.transpose(turn)
+        if image.mode in SIXTEEN_BITS:
+            grey = (np.asarray(upright) // 257).astype(np.uint8)
+            return np.repeat(grey[..., np.newaxis], 3, axis=2)
+        return np.array(upright.convert('RGB'))
+
+
+@contextmanager
+def opened_image(path: Path) -> Iterator[Image.Image]:
+    """
+    Lend a decoded image file as it is stored.
+
     :raises DataError: the file is no image, is damaged or ends before the image does, claims
         more than ``LARGEST_PX`` pixels, or has samples of unknown range.
     """
@@ -57,19 +74,22 @@ def read_image(path: Path) -> NDArray[np.uint8]:
                     'convert it to 8 or 16 bits per sample'
                 )
             image.load()
-            turn = _turn(image)
-            upright = image if turn is None else image.transpose(turn)
-            if image.mode in SIXTEEN_BITS:
-                grey = (np.asarray(upright) // 257).astype(np.uint8)
-                return np.repeat(grey[..., np.newaxis], 3, axis=2)
-            return np.array(upright.convert('RGB'))
-    except DataError:
+            yield image
+    except DerainError:
         raise
     except Exception as error:  # each decoder has exceptions of its own
         raise DataError(
             f'{path}: not a readable image ({str(error) or type(error).__name__}); remove it or '
             'fetch it again'
         ) from error
+
+
+def orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of a loaded image, 1 to 8; EXIF that cannot be read says 1."""
+    with suppress(Exception):  # it is parsed by hand, and damage shows in many ways
+        found: int = image.getexif().get(ORIENTATION, 1)
+        return found
+    return 1
 
 
 def image_files(path: Path) -> list[Path]:
@@ -117,9 +137,3 @@ def check_regular(path: Path) -> None:
         kind = 'a folder' if stat.S_ISDIR(mode) else 'a pipe, socket or device'
         raise DataError(f'{path}: is {kind}, where a file is needed; copy it to one')
 
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """Return how a loaded image is turned upright; EXIF that cannot be read says nothing."""
-    with suppress(Exception):  # it is parsed by hand, and damage shows in many ways
-        return UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
-    return None

@@ -127,7 +127,7 @@ def _has_suffix(path: Path) -> bool:
 
 def _decompress(file: Path, copy: Path) -> str:
     """Decompress a file, as far as it is whole, and return what is wrong with it."""
-    with file.open('rb') as source, _draft(copy) as draft, draft.open('wb') as target:
+    with file.open('rb') as source, draft(copy) as partial, partial.open('wb') as target:
         try:
             zstandard.ZstdDecompressor().copy_stream(source, target)
         except zstandard.ZstdError as error:
@@ -137,12 +137,12 @@ def _decompress(file: Path, copy: Path) -> str:
 
 def _checkpoint(file: Path, log: Path, copy: Path, suffix: str) -> None:
     """Copy a database with its log, which SQLite then works off."""
-    with _draft(copy) as draft:
-        beside = draft.with_name(draft.name + suffix)
+    with draft(copy) as partial:
+        beside = partial.with_name(partial.name + suffix)
         try:
-            shutil.copyfile(file, draft)
+            shutil.copyfile(file, partial)
             shutil.copyfile(log, beside)
-            with closing(sqlite3.connect(draft)) as database:
+            with closing(sqlite3.connect(partial)) as database:
                 database.execute('PRAGMA journal_mode = DELETE')
         except sqlite3.Error as error:
             raise OSError(
@@ -151,15 +151,15 @@ def _checkpoint(file: Path, log: Path, copy: Path, suffix: str) -> None:
             ) from error
         finally:
             for name in ('-wal', '-shm', '-journal'):
-                draft.with_name(draft.name + name).unlink(missing_ok=True)
+                partial.with_name(partial.name + name).unlink(missing_ok=True)
 
 
 @contextmanager
-def _draft(path: Path) -> Iterator[Path]:
+def draft(path: Path) -> Iterator[Path]:
     """Lend a name to write to; what is there at the end without an error gets its own."""
-    draft = path.with_name(f'{path.name}.partial')
+    partial = path.with_name(f'{path.name}.partial')
     try:
-        yield draft
-        draft.replace(path)
+        yield partial
+        partial.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import cast, NamedTuple
+from typing import Any, cast, NamedTuple
 
 import av
 from av.container import InputContainer
@@ -56,7 +56,7 @@ def video_facts(path: Path) -> VideoFacts:
 
     :raises DataError: it is no video.
     """
-    with _opened(path) as (container, stream):
+    with opened_video(path) as (container, stream):
         rate = stream.average_rate or Fraction(0)
         return VideoFacts(float(rate), stream.frames or round(_seconds(container, stream) * rate))
 
@@ -69,24 +69,43 @@ def video_frames(path: Path, seconds: float = 0.0) -> Iterator[NDArray[np.uint8]
 
     :raises DataError: there is no frame that can be decoded, or frames are missing.
     """
-    with _opened(path) as (container, stream):
+    with opened_video(path) as (container, stream):
         every = max(1, round(seconds * (stream.average_rate or 0)))
-        shown = damaged = packets = end = 0
-        for packet in _packets(container, stream):
-            packets += packet.size > 0
-            end = max(end, (packet.pts or 0) + (packet.duration or 0))
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                damaged += 1
-                continue
-            for frame in frames:
-                if shown % every == 0:
-                    yield _upright(frame)
-                shown += 1
-        # after a damaged packet a decoder may leave out others that build on it
-        lost = max(damaged, packets - shown) if damaged else 0
-        missing = lost + _missing_at_end(container, stream, packets, end)
+        for index, frame in enumerate(decoded_frames(path, container, stream)):
+            if index % every == 0:
+                yield upright(frame)
+
+
+def decoded_frames(
+    path: Path,
+    container: InputContainer,
+    stream: VideoStream,
+    other: Callable[[av.Packet[Any]], None] | None = None,
+) -> Iterator[VideoFrame]:
+    """
+    Decode every frame of an opened video, before damage is reported.
+
+    :param other: is given the packets of the other streams, in the order of the file.
+    :raises DataError: there is no frame that can be decoded, or frames are missing.
+    """
+    shown = damaged = packets = end = 0
+    for packet in _packets(container, list(container.streams) if other else [stream]):
+        if packet.stream != stream:
+            if other:
+                other(packet)
+            continue
+        packets += packet.size > 0
+        end = max(end, (packet.pts or 0) + (packet.duration or 0))
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            damaged += 1
+            continue
+        yield from frames
+        shown += len(frames)
+    # after a damaged packet a decoder may leave out others that build on it
+    lost = max(damaged, packets - shown) if damaged else 0
+    missing = lost + _missing_at_end(container, stream, packets, end)
     if not shown:
         raise DataError(
             f'{path}: not a video that can be read (no frame of it can be decoded); convert it to '
@@ -100,7 +119,12 @@ def video_frames(path: Path, seconds: float = 0.0) -> Iterator[NDArray[np.uint8]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """
+    Open a video, and return it with its first stream of pictures.
+
+    :raises DataError: it is no video.
+    """
     check_regular(path)
     try:
         # by its protocol, since a name with a colon would be taken for another one
@@ -120,9 +144,9 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:
-    """Read the packets of a stream up to its end, or to where nothing can be read any more."""
-    packets = container.demux(stream)
+def _packets(container: InputContainer, streams: list[Any]) -> Iterator[av.Packet[Any]]:
+    """Read the packets of streams up to their end, or to where nothing can be read any more."""
+    packets = container.demux(streams)
     while True:
         try:
             yield next(packets)
@@ -152,7 +176,7 @@ def _missing_at_end(container: InputContainer, stream: VideoStream, packets: int
     return counted if even and counted > 0 else int(left / spacing)
 
 
-def _upright(frame: VideoFrame) -> NDArray[np.uint8]:
+def upright(frame: VideoFrame) -> NDArray[np.uint8]:
     """Return a frame as uint8 RGB [H, W, 3], turned as a phone that was held upright says."""
     pixels = cast(NDArray[np.uint8], frame.to_ndarray(format='rgb24'))
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))

@@ -1,0 +1,1 @@
+"""De-raining of files: images, videos and whole recordings, every frame, as fast as it goes."""

@@ -1,0 +1,40 @@
+"""How the inputs of a run are de-rained: what all kinds of files have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    How to de-rain.
+
+    :param derain: takes and returns uint8 BGR [H, W, 3]; raises DerainError.
+    :param jobs: threads that decode, and as many that encode.
+    :param quality: of JPEG and WebP, 1 to 100; None: as the input, or what suits it.
+    :param topics: of bags; all image topics if empty.
+    :param beside: whether de-rained topics stand beside the original ones.
+    :param advance: is told how many bytes of input are done.
+    """
+
+    derain: Callable[[Pixels], Pixels]
+    jobs: int = 2
+    quality: int | None = None
+    topics: tuple[str, ...] = ()
+    beside: bool = False
+    advance: Callable[[int], None] = lambda size_bytes: None
+
+
+class Pair(NamedTuple):
+    """A frame before and after, uint8 BGR [H, W, 3] each."""
+
+    rainy: Pixels
+    derained: Pixels

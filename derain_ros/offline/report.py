@@ -1,0 +1,127 @@
+"""What came of a run: frames and their fates, problems, and how fast it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+import platform
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import derain_ros
+from derain_ros import Derainer
+from derain_ros.stream.fates import Fate
+
+# what a frame lost is measured on every eighth pixel of every eighth row
+SAMPLED = 8
+# so many frames of each input are shown on the page
+PAIRS = 4
+VERSIONS = ('numpy', 'openvino', 'av', 'pillow')
+
+
+@dataclass
+class Stream:
+    """
+    The frames of one image, video or topic.
+
+    :param times_s: of the de-rained frames, from the first frame on.
+    :param rain: taken away from each, in grey levels (mean absolute difference).
+    :param reasons: why frames were passed through, and how many for each reason.
+    """
+
+    name: str
+    fates: dict[Fate, int] = field(default_factory=dict)
+    times_s: list[float] = field(default_factory=list)
+    rain: list[float] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def add_derained(self, time_s: float, rain: float) -> None:
+        self.fates[Fate.DERAINED] = self.fates.get(Fate.DERAINED, 0) + 1
+        self.times_s.append(time_s)
+        self.rain.append(rain)
+
+    def add_passed_through(self, reason: str) -> None:
+        self.fates[Fate.PASSED_THROUGH] = self.fates.get(Fate.PASSED_THROUGH, 0) + 1
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            'name': self.name,
+            'frames': sum(self.fates.values()),
+            'fates': {fate.value: count for fate, count in self.fates.items()},
+            'rain_grey_levels': round(float(np.mean(self.rain)), 3) if self.rain else None,
+            'reasons': self.reasons,
+        }
+
+
+@dataclass
+class Outcome:
+    """
+    What came of one input.
+
+    :param problems: what is wrong with it; empty if all went well.
+    :param pairs: some frames before and after, uint8 RGB [H, W, 3], with a name each.
+    """
+
+    source: str
+    target: str
+    streams: list[Stream] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    pairs: list[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]] = field(default_factory=list)
+
+    @property
+    def frames(self) -> int:
+        """How many frames had a fate."""
+        return sum(sum(stream.fates.values()) for stream in self.streams)
+
+    def add_pair(self, name: str, rainy: NDArray[np.uint8], derained: NDArray[np.uint8]) -> None:
+        """Keep a frame for the page, uint8 BGR [H, W, 3] before and after, up to ``PAIRS``."""
+        if len(self.pairs) < PAIRS:
+            # copies, because views would keep the buffers of their owners
+            self.pairs.append((name, rainy[..., ::-1].copy(), derained[..., ::-1].copy()))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            'input': self.source,
+            'output': self.target,
+            'problems': self.problems,
+            'seconds': round(self.seconds, 3),
+            'streams': [stream.to_json() for stream in self.streams],
+        }
+
+
+def rain_between(rainy: NDArray[np.uint8], derained: NDArray[np.uint8]) -> float:
+    """Return what was taken away, in grey levels: the mean absolute difference of samples."""
+    before, after = (image[::SAMPLED, ::SAMPLED].astype(np.int16) for image in (rainy, derained))
+    return float(np.mean(np.abs(before - after)))
+
+
+def summary(outcomes: list[Outcome], skipped: int, seconds: float, derain: Derainer) -> dict:
+    """Return the report of a run, as it is written to JSON."""
+    fates = dict.fromkeys((Fate.DERAINED, Fate.PASSED_THROUGH), 0)
+    for outcome in outcomes:
+        for stream in outcome.streams:
+            for fate, count in stream.fates.items():
+                fates[fate] += count
+    frames = sum(fates.values())
+    return {
+        'inputs': len(outcomes),
+        'failed': sum(bool(outcome.problems) for outcome in outcomes),
+        'already_there': skipped,
+        'frames': frames,
+        'fates': {fate.value: count for fate, count in fates.items()},
+        'seconds': round(seconds, 3),
+        'frames_per_second': round(frames / seconds, 2) if seconds else None,
+        'model': derain.model,
+        'engine': derain.engine,
+        'precision': derain.precision,
+        'versions': {
+            'derain_ros': derain_ros.__version__,
+            'python': platform.python_version(),
+            **{name: version(name) for name in VERSIONS},
+        },
+        'results': [outcome.to_json() for outcome in outcomes],
+    }

@@ -1,0 +1,160 @@
+"""
+Videos: every frame at its own time, upright; sound and subtitles are copied as they are.
+
+The result is H.264 in BT.709 (or MJPEG where the input is), at a quality at which no loss is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
+from av.video.stream import VideoStream
+import cv2
+
+from derain_ros.errors import DataError
+from derain_ros.media.recordings import draft
+from derain_ros.media.videos import decoded_frames, opened_video, upright
+from derain_ros.offline.job import Job, Pair, Pixels
+from derain_ros.offline.overlap import overlapped
+from derain_ros.offline.report import Outcome, rain_between, Stream
+
+FORMATS = {'.mp4': 'mp4', '.mov': 'mov', '.mkv': 'matroska', '.avi': 'avi'}
+BT709, LIMITED_RANGE = 1, 1
+PAIR_EVERY = 50  # frames
+
+
+def derain_video(source: Path, target: Path, job: Job) -> Outcome:
+    """
+    De-rain a video; what can be decoded of a damaged one is written, and the damage named.
+
+    :raises DataError: it is no video, or a part of it does not fit the format of the target.
+    :raises ImageError: its frames are too small.
+    """
+    outcome = Outcome(str(source), str(target), [Stream(source.name)])
+    with opened_video(source) as (container, stream), draft(target) as partial:
+        kind = FORMATS[target.suffix.lower()]
+        with av.open(f'file:{partial}', 'w', format=kind) as output:
+            _write(_Writing(container, stream, output, source), job, outcome)
+    return outcome
+
+
+class _Writing:
+    """The streams of a result; the one of pictures is there once the first frame is known."""
+
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        output: OutputContainer,
+        source: Path,
+    ) -> None:
+        self.container, self.stream, self.source = container, stream, source
+        self.output = output
+        self.output.metadata.update(container.metadata)
+        name = 'mjpeg' if stream.codec_context.name == 'mjpeg' else 'libx264'
+        self.video: Any = output.add_stream(name, rate=stream.average_rate or 25)
+        self.damage = ''
+        self._others = {
+            other: self._copied(other)
+            for other in container.streams
+            if other.type in ('audio', 'subtitle')
+        }
+        self._packets: list[Any] = []
+
+    def _copied(self, other: Any) -> Any:
+        try:
+            return self.output.add_stream_from_template(other)
+        except (ValueError, av.FFmpegError) as error:
+            raise DataError(
+                f'{self.source}: its {other.type} does not fit {self.output.format.name} '
+                f'({error}); write it as MKV'
+            ) from error
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Return the frames; damage is kept for the end."""
+        try:
+            yield from decoded_frames(
+                self.source, self.container, self.stream, self._packets.append
+            )
+        except DataError as error:
+            self.damage = str(error)
+
+    def write(self, frame: VideoFrame) -> None:
+        """Write a frame, and what the file has beside it."""
+        if not self.video.codec_context.is_open:
+            self._set_up(frame)
+        self._copy()
+        self.output.mux(self.video.encode(frame))
+
+    def finish(self) -> None:
+        self._copy()
+        self.output.mux(self.video.encode(None))
+
+    def _set_up(self, frame: VideoFrame) -> None:
+        context = self.video.codec_context
+        context.width, context.height = frame.width, frame.height
+        context.pix_fmt = frame.format.name
+        context.time_base = self.video.time_base = self.stream.time_base
+        if context.name == 'mjpeg':
+            context.options = {'qmin': '1', 'qmax': '2'}
+            return
+        context.color_range, context.colorspace = LIMITED_RANGE, BT709
+        context.color_primaries, context.color_trc = BT709, BT709
+        context.options = {'crf': '16', 'preset': 'veryfast'}
+        if self.output.format.name == 'avi':  # it has no times by which frames are put in order
+            context.options |= {'bf': '0'}
+
+    def _copy(self) -> None:
+        for packet in self._packets:
+            copied = self._others.get(packet.stream)
+            if copied is not None and packet.dts is not None:
+                packet.stream = copied
+                self.output.mux(packet)
+        self._packets.clear()
+
+
+def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
+    def decode(frame: VideoFrame) -> tuple[VideoFrame, Pixels]:
+        return frame, cast(Pixels, cv2.cvtColor(upright(frame), cv2.COLOR_RGB2BGR))
+
+    def infer(decoded: tuple[VideoFrame, Pixels]) -> tuple[VideoFrame, Pair]:
+        frame, rainy = decoded
+        return frame, Pair(rainy, job.derain(rainy))
+
+    def encode(result: tuple[VideoFrame, Pair]) -> tuple[VideoFrame, Pair]:
+        frame, pair = result
+        return _encodable(frame, pair.derained, writing.video.codec_context.name), pair
+
+    stages = overlapped(writing.frames(), decode, infer, encode, jobs=job.jobs)
+    for index, (_, result) in enumerate(stages):
+        assert result is not None
+        frame, pair = result.result()
+        writing.write(frame)
+        outcome.streams[0].add_derained(frame.time or 0.0, rain_between(*pair))
+        if index % PAIR_EVERY == 0:
+            outcome.add_pair(f'{writing.source.name}, frame {index}', *pair)
+        job.advance(0)
+    if not outcome.frames:
+        raise DataError(writing.damage)
+    writing.finish()
+    outcome.problems += [writing.damage] if writing.damage else []
+
+
+def _encodable(source: VideoFrame, derained: Pixels, codec: str) -> VideoFrame:
+    """Return a frame in the layout of the encoder, at the time of its source."""
+    even = derained.shape[0] % 2 == 0 and derained.shape[1] % 2 == 0
+    frame = VideoFrame.from_ndarray(derained, format='bgr24')
+    if codec == 'mjpeg':
+        frame = frame.reformat(format='yuvj420p' if even else 'yuvj444p')
+    else:
+        frame = frame.reformat(
+            format='yuv420p' if even else 'yuv444p', dst_colorspace=Colorspace.ITU709
+        )
+    frame.pts, frame.time_base, frame.duration = source.pts, source.time_base, source.duration
+    return frame
