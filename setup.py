@@ -26,6 +26,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
+            'derain = derain_ros.offline.__main__:main',
             'build_engine = derain_ros.build_engine:main',
             'derain_node = derain_ros.node.__main__:main',
         ]

@@ -29,7 +29,7 @@ import zstandard
 from derain_ros.errors import DataError, ImageError
 from derain_ros.image import compressed, raw
 from derain_ros.image.raw import Frame, Pixels
-from derain_ros.media.recordings import made_readable, opened, storage_files
+from derain_ros.media.recordings import made_readable, opened, storage_files, ZSTD_MAGIC
 from derain_ros.media.storage.base import Channel, Storage
 from derain_ros.order import Order
 
@@ -150,8 +150,8 @@ class BagReader:
         kind, encoding = KINDS[place['kind']]
         try:
             data = self._open(int(place['file'])).read(int(place['block']), int(place['offset']))
-            if encoding == 'cdr' and data.startswith(b'\x28\xb5\x2f\xfd'):
-                data = _decompressed(data)
+            if encoding == 'cdr' and data.startswith(ZSTD_MAGIC):
+                data = decompressed(data)
             store = STORES[encoding]
             deserialize = store.deserialize_cdr if encoding == 'cdr' else store.deserialize_ros1
             message: Any = deserialize(data, kind)
@@ -188,7 +188,7 @@ def _is_image(channel: Channel) -> bool:
     return channel[1:] in KINDS
 
 
-def _decompressed(data: bytes) -> bytes:
+def decompressed(data: bytes) -> bytes:
     """
     Decompress a message that rosbag2 compressed.
 

@@ -136,4 +136,3 @@ def check_regular(path: Path) -> None:
     if not stat.S_ISREG(mode):
         kind = 'a folder' if stat.S_ISDIR(mode) else 'a pipe, socket or device'
         raise DataError(f'{path}: is {kind}, where a file is needed; copy it to one')
-

@@ -24,6 +24,7 @@ from derain_ros.media.images import opened_image, orientation
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
 from derain_ros.offline.report import Outcome, rain_between, Stream
+from derain_ros.stream.plausibility import Plausibility
 
 FORMATS = {
     '.png': 'PNG',
@@ -68,7 +69,7 @@ def derain_images(files: list[tuple[Path, Path]], job: Job) -> Iterator[Outcome]
 
     def infer(picture: Picture) -> tuple[Picture, Pair]:
         rainy = _turned(_colour(picture.samples), picture.orientation)
-        return picture, Pair(rainy, job.derain(rainy))
+        return picture, job.pair(rainy, Plausibility())
 
     def decode(file: tuple[Path, Path]) -> Picture:
         return read_picture(*file, job.quality)
@@ -84,7 +85,7 @@ def derain_images(files: list[tuple[Path, Path]], job: Job) -> Iterator[Outcome]
         else:
             outcome.streams[0].add_derained(0.0, rain_between(*pair))
             outcome.add_pair(source.name, *pair)
-        job.advance(source.stat().st_size)
+        job.advance(1.0)
         yield outcome
 
 
@@ -113,8 +114,9 @@ def read_picture(source: Path, target: Path, quality: int | None) -> Picture:
         grey, has_alpha = image.mode in ('1', 'L', 'LA'), image.has_transparency_data
         if has_alpha and saving['format'] == 'JPEG':
             raise DataError(f'{source}: has alpha, which JPEG cannot hold; write it as PNG')
-        pixels = np.array(image.convert(('LA' if grey else 'RGBA') if has_alpha else
-                                        ('L' if grey else 'RGB')))
+        pixels = np.array(
+            image.convert(('LA' if grey else 'RGBA') if has_alpha else ('L' if grey else 'RGB'))
+        )
         if not grey:
             code = cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGB2BGR
             pixels = cv2.cvtColor(pixels, code)

@@ -9,7 +9,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from derain_ros.errors import EngineError
+from derain_ros.stream.plausibility import Plausibility
+
 Pixels = NDArray[np.uint8]
+
+
+class Pair(NamedTuple):
+    """A frame before and after, uint8 BGR [H, W, 3] each."""
+
+    rainy: Pixels
+    derained: Pixels
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,7 @@ class Job:
     :param quality: of JPEG and WebP, 1 to 100; None: as the input, or what suits it.
     :param topics: of bags; all image topics if empty.
     :param beside: whether de-rained topics stand beside the original ones.
-    :param advance: is told how many bytes of input are done.
+    :param advance: is told which share of an input was done since the last time.
     """
 
     derain: Callable[[Pixels], Pixels]
@@ -30,11 +40,18 @@ class Job:
     quality: int | None = None
     topics: tuple[str, ...] = ()
     beside: bool = False
-    advance: Callable[[int], None] = lambda size_bytes: None
+    advance: Callable[[float], None] = lambda share: None
 
+    def pair(self, rainy: Pixels, plausibility: Plausibility) -> Pair:
+        """
+        De-rain a frame.
 
-class Pair(NamedTuple):
-    """A frame before and after, uint8 BGR [H, W, 3] each."""
-
-    rainy: Pixels
-    derained: Pixels
+        :param plausibility: of its stream.
+        :raises EngineError: the result cannot be a de-rained image.
+        :raises ImageError: the frame is too small.
+        """
+        derained = self.derain(rainy)
+        problem = plausibility.problem(rainy, derained)
+        if problem:
+            raise EngineError(f'its result is not plausible: {problem}')
+        return Pair(rainy, derained)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 import platform
 from typing import Any
 
@@ -37,6 +38,11 @@ class Stream:
     rain: list[float] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def frames(self) -> int:
+        """How many frames had a fate."""
+        return sum(self.fates.values())
+
     def add_derained(self, time_s: float, rain: float) -> None:
         self.fates[Fate.DERAINED] = self.fates.get(Fate.DERAINED, 0) + 1
         self.times_s.append(time_s)
@@ -46,10 +52,19 @@ class Stream:
         self.fates[Fate.PASSED_THROUGH] = self.fates.get(Fate.PASSED_THROUGH, 0) + 1
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
+    def problems(self, source: Path) -> list[str]:
+        """Return in a line which frames were not de-rained; nothing if all were."""
+        failed = sum(self.reasons.values())
+        if not failed:
+            return []
+        first = next(iter(self.reasons))
+        name = f'{source}' if source.name == self.name else f'{source}: {self.name}'
+        return [f'{name}: {failed} of {self.frames} frames are left as they were: {first}']
+
     def to_json(self) -> dict[str, Any]:
         return {
             'name': self.name,
-            'frames': sum(self.fates.values()),
+            'frames': self.frames,
             'fates': {fate.value: count for fate, count in self.fates.items()},
             'rain_grey_levels': round(float(np.mean(self.rain)), 3) if self.rain else None,
             'reasons': self.reasons,
@@ -62,6 +77,7 @@ class Outcome:
     What came of one input.
 
     :param problems: what is wrong with it; empty if all went well.
+    :param notes: what else is to be known.
     :param pairs: some frames before and after, uint8 RGB [H, W, 3], with a name each.
     """
 
@@ -69,13 +85,14 @@ class Outcome:
     target: str
     streams: list[Stream] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     pairs: list[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]] = field(default_factory=list)
 
     @property
     def frames(self) -> int:
         """How many frames had a fate."""
-        return sum(sum(stream.fates.values()) for stream in self.streams)
+        return sum(stream.frames for stream in self.streams)
 
     def add_pair(self, name: str, rainy: NDArray[np.uint8], derained: NDArray[np.uint8]) -> None:
         """Keep a frame for the page, uint8 BGR [H, W, 3] before and after, up to ``PAIRS``."""
@@ -88,6 +105,7 @@ class Outcome:
             'input': self.source,
             'output': self.target,
             'problems': self.problems,
+            'notes': self.notes,
             'seconds': round(self.seconds, 3),
             'streams': [stream.to_json() for stream in self.streams],
         }
@@ -99,7 +117,9 @@ def rain_between(rainy: NDArray[np.uint8], derained: NDArray[np.uint8]) -> float
     return float(np.mean(np.abs(before - after)))
 
 
-def summary(outcomes: list[Outcome], skipped: int, seconds: float, derain: Derainer) -> dict:
+def summary(
+    outcomes: list[Outcome], skipped: int, seconds: float, derain: Derainer
+) -> dict[str, Any]:
     """Return the report of a run, as it is written to JSON."""
     fates = dict.fromkeys((Fate.DERAINED, Fate.PASSED_THROUGH), 0)
     for outcome in outcomes:

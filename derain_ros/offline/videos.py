@@ -13,19 +13,22 @@ from typing import Any, cast
 import av
 from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, Interpolation
 from av.video.stream import VideoStream
 import cv2
 
-from derain_ros.errors import DataError
+from derain_ros.errors import DataError, DerainError
 from derain_ros.media.recordings import draft
 from derain_ros.media.videos import decoded_frames, opened_video, upright
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
 from derain_ros.offline.report import Outcome, rain_between, Stream
+from derain_ros.stream.plausibility import Plausibility
 
 FORMATS = {'.mp4': 'mp4', '.mov': 'mov', '.mkv': 'matroska', '.avi': 'avi'}
 BT709, LIMITED_RANGE = 1, 1
+# without it colours come out darker by some levels
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 PAIR_EVERY = 50  # frames
 
 
@@ -120,30 +123,40 @@ class _Writing:
 
 
 def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
+    check, count = Plausibility(), max(1, writing.stream.frames)
+
     def decode(frame: VideoFrame) -> tuple[VideoFrame, Pixels]:
         return frame, cast(Pixels, cv2.cvtColor(upright(frame), cv2.COLOR_RGB2BGR))
 
-    def infer(decoded: tuple[VideoFrame, Pixels]) -> tuple[VideoFrame, Pair]:
+    def infer(decoded: tuple[VideoFrame, Pixels]) -> tuple[VideoFrame, Pair, str]:
         frame, rainy = decoded
-        return frame, Pair(rainy, job.derain(rainy))
+        try:
+            return frame, job.pair(rainy, check), ''
+        except DerainError as error:
+            return frame, Pair(rainy, rainy), str(error)
 
-    def encode(result: tuple[VideoFrame, Pair]) -> tuple[VideoFrame, Pair]:
-        frame, pair = result
-        return _encodable(frame, pair.derained, writing.video.codec_context.name), pair
+    def encode(result: tuple[VideoFrame, Pair, str]) -> tuple[VideoFrame, Pair, str]:
+        frame, pair, problem = result
+        return _encodable(frame, pair.derained, writing.video.codec_context.name), pair, problem
 
+    stream = outcome.streams[0]
     stages = overlapped(writing.frames(), decode, infer, encode, jobs=job.jobs)
     for index, (_, result) in enumerate(stages):
         assert result is not None
-        frame, pair = result.result()
+        frame, pair, problem = result.result()
         writing.write(frame)
-        outcome.streams[0].add_derained(frame.time or 0.0, rain_between(*pair))
+        job.advance(1 / count)
+        if problem:
+            stream.add_passed_through(problem)
+            continue
+        stream.add_derained(frame.time or 0.0, rain_between(*pair))
         if index % PAIR_EVERY == 0:
             outcome.add_pair(f'{writing.source.name}, frame {index}', *pair)
-        job.advance(0)
     if not outcome.frames:
         raise DataError(writing.damage)
     writing.finish()
     outcome.problems += [writing.damage] if writing.damage else []
+    outcome.problems += stream.problems(writing.source)
 
 
 def _encodable(source: VideoFrame, derained: Pixels, codec: str) -> VideoFrame:
@@ -154,7 +167,9 @@ def _encodable(source: VideoFrame, derained: Pixels, codec: str) -> VideoFrame:
         frame = frame.reformat(format='yuvj420p' if even else 'yuvj444p')
     else:
         frame = frame.reformat(
-            format='yuv420p' if even else 'yuv444p', dst_colorspace=Colorspace.ITU709
+            format='yuv420p' if even else 'yuv444p',
+            dst_colorspace=Colorspace.ITU709,
+            interpolation=EXACT,
         )
     frame.pts, frame.time_base, frame.duration = source.pts, source.time_base, source.duration
     return frame

@@ -46,7 +46,7 @@ class Ros1Storage:
         end, position, block, unindexed = 0, len(MAGIC), 0, None
         while position < self._bytes:
             self._file.seek(position)
-            header, length = _header(self._file)
+            header, length = read_header(self._file)
             after = self._file.tell() + length
             kind = header['op']
             if kind == BAG_HEADER:
@@ -71,11 +71,11 @@ class Ros1Storage:
         """Read a message, see ``Storage``; its chunk is kept for the next one."""
         chunk = self._chunk_at(block)
         chunk.seek(offset)
-        header, length = _header(chunk)
+        header, length = read_header(chunk)
         while header['op'] == CONNECTION:  # its first message has the connection before it
             chunk.seek(length, os.SEEK_CUR)
-            header, length = _header(chunk)
-        return _exactly(chunk, length)
+            header, length = read_header(chunk)
+        return read_exactly(chunk, length)
 
     def close(self) -> None:
         """Close the file."""
@@ -99,11 +99,11 @@ class Ros1Storage:
         chunk.seek(0)
         while chunk.tell() < len(chunk.getbuffer()):
             offset = chunk.tell()
-            header, length = _header(chunk)
-            data = _exactly(chunk, length)
+            header, length = read_header(chunk)
+            data = read_exactly(chunk, length)
             number = int.from_bytes(header['conn'], 'little')
             if header['op'] == CONNECTION:
-                about = _fields(data)
+                about = read_fields(data)
                 kind = type_name(about['type'].decode())
                 self._channels[number] = Channel(header['topic'].decode(), kind, 'ros1')
             elif header['op'] == MESSAGE and wanted(self._channels[number]):
@@ -114,27 +114,34 @@ class Ros1Storage:
         """Return a chunk's content; of one that is cut, what there is."""
         if block != self._block:
             self._file.seek(block)
-            header, length = _header(self._file)
+            header, length = read_header(self._file)
             data = self._file.read(min(length, self._bytes))
-            compression = header['compression']
-            if compression == b'bz2':
-                data = bz2.BZ2Decompressor().decompress(data)
-            elif compression == b'lz4':
-                data = lz4.frame.LZ4FrameDecompressor().decompress(data)
-            self._block, self._chunk = block, BytesIO(data)
+            self._block, self._chunk = block, BytesIO(decompressed(header, data))
         return self._chunk
 
 
-def _header(source: BinaryIO) -> tuple[Header, int]:
+def decompressed(header: Header, data: bytes) -> bytes:
+    """Return the content of a chunk; of one that is cut, what there is."""
+    compression = header['compression']
+    if compression == b'bz2':
+        return bz2.BZ2Decompressor().decompress(data)
+    if compression == b'lz4':
+        whole: bytes = lz4.frame.LZ4FrameDecompressor().decompress(data)
+        return whole
+    return data
+
+
+def read_header(source: BinaryIO) -> tuple[Header, int]:
     """Read the header of a record, and how many bytes of data follow."""
-    size = int.from_bytes(_exactly(source, 4), 'little')
+    size = int.from_bytes(read_exactly(source, 4), 'little')
     if size > LARGEST_HEADER_BYTES:
         raise ValueError('the header of a record is damaged')
-    header = _fields(_exactly(source, size))
-    return header, int.from_bytes(_exactly(source, 4), 'little')
+    header = read_fields(read_exactly(source, size))
+    return header, int.from_bytes(read_exactly(source, 4), 'little')
 
 
-def _fields(data: bytes) -> Header:
+def read_fields(data: bytes) -> Header:
+    """Read the fields of a header, in their order."""
     fields, position = {}, 0
     while position < len(data):
         length = int.from_bytes(data[position : position + 4], 'little')
@@ -144,7 +151,12 @@ def _fields(data: bytes) -> Header:
     return fields
 
 
-def _exactly(source: BinaryIO, length: int) -> bytes:
+def read_exactly(source: BinaryIO, length: int) -> bytes:
+    """
+    Read so many bytes.
+
+    :raises ValueError: the file ends before.
+    """
     data = source.read(length)
     if len(data) != length:
         raise ValueError('a record is cut short')

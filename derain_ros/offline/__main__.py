@@ -1,0 +1,177 @@
+"""
+Take the rain out of images, videos and bags.
+
+    derain INPUT OUTPUT [--model fast] [--engine auto] [--topics ...]
+
+Exit status: 0 all is done, 1 some inputs failed and are named, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+import os
+from pathlib import Path
+import sys
+import time
+
+from tqdm import tqdm
+
+from derain_ros import Derainer
+from derain_ros.engine.factory import ENGINES
+from derain_ros.errors import DataError, DerainError
+from derain_ros.files import write_json
+from derain_ros.offline.bags import derain_bag
+from derain_ros.offline.images import derain_images
+from derain_ros.offline.items import find_items, Item, shard
+from derain_ros.offline.job import Job
+from derain_ros.offline.report import Outcome, summary
+from derain_ros.offline.videos import derain_video
+
+
+def main() -> int:
+    arguments = _arguments()
+    try:
+        items = find_items(arguments.input, arguments.output)
+        items = shard(items, arguments.shard) if arguments.shard else items
+        there = [item for item in items if item.target.exists()]
+        if there and not (arguments.resume or arguments.overwrite):
+            raise DataError(
+                f'{there[0].target}: is there already ({len(there)} of {len(items)} outputs are); '
+                'go on with --resume, or replace with --overwrite'
+            )
+        todo = items if arguments.overwrite else [item for item in items if item not in there]
+        if arguments.dry_run:
+            _print_plan(items, todo)
+            return 0
+        with Derainer(arguments.model, engine=arguments.engine) as derain:
+            return _run(todo, len(items) - len(todo), derain, arguments)
+    except DerainError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('cancelled; what is whole is kept, go on with --resume', file=sys.stderr)
+        return 130
+
+
+def _run(todo: list[Item], skipped: int, derain: Derainer, arguments: argparse.Namespace) -> int:
+    job = Job(
+        derain,
+        arguments.jobs,
+        arguments.quality,
+        tuple(arguments.topics or ()),
+        arguments.beside,
+    )
+    start, outcomes = time.monotonic(), []
+    for outcome in _outcomes(todo, job):
+        outcomes.append(outcome)
+        for line in outcome.problems + outcome.notes:
+            tqdm.write(line, file=sys.stderr)
+    result = summary(outcomes, skipped, time.monotonic() - start, derain)
+    path = arguments.json or _beside(arguments.output, '.derain.json')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, result)
+    print(
+        f'{result["inputs"]} inputs, {result["failed"]} failed, {skipped} there already; '
+        f'{result["frames"]} frames in {result["seconds"]:.1f} s with {result["model"]} on '
+        f'{result["engine"]} ({result["precision"]}); see {path}'
+    )
+    return int(result['failed'] > 0)
+
+
+def _outcomes(todo: list[Item], job: Job) -> Iterator[Outcome]:
+    """De-rain the inputs, with a bar of how many bytes of them are done."""
+    sizes = [item.size_bytes for item in todo]
+    with tqdm(
+        total=sum(sizes), unit='B', unit_scale=True, mininterval=1, disable=None, smoothing=0.05
+    ) as bar:
+        done = 0
+        for kind, group in groupby(todo, lambda item: item.kind):
+            for item in (members := list(group)):
+                item.target.parent.mkdir(parents=True, exist_ok=True)
+            outcomes = (
+                _images(members, job)
+                if kind == 'image'
+                else (_one(item, _advancing(job, bar, item)) for item in members)
+            )
+            for item, outcome in zip(members, outcomes):
+                done += item.size_bytes
+                bar.update(done - bar.n)
+                yield outcome
+
+
+def _images(items: list[Item], job: Job) -> Iterator[Outcome]:
+    return derain_images([(item.source, item.target) for item in items], job)
+
+
+def _advancing(job: Job, bar: tqdm, item: Item) -> Job:
+    """Return a job that moves a bar by what is done of an item."""
+    end = bar.n + item.size_bytes
+    return replace(
+        job, advance=lambda share: bar.update(min(share * item.size_bytes, end - bar.n))
+    )
+
+
+def _one(item: Item, job: Job) -> Outcome:
+    """De-rain a video or a recording; an error is in the outcome."""
+    start = time.monotonic()
+    derain = derain_bag if item.kind == 'bag' else derain_video
+    try:
+        outcome = derain(item.source, item.target, job)
+    except (DerainError, OSError) as error:
+        text = str(error)
+        problem = text if str(item.source) in text else f'{item.source}: {text}'
+        outcome = Outcome(str(item.source), str(item.target), problems=[problem])
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def _print_plan(items: list[Item], todo: list[Item]) -> None:
+    for item in items:
+        state = 'would be written' if item in todo else 'is there already'
+        print(f'{item.kind} {item.source} -> {item.target} ({state})')
+    size = sum(item.size_bytes for item in todo) / 1e6
+    print(f'{len(todo)} of {len(items)} to do, {size:.1f} MB')
+
+
+def _beside(output: Path, suffix: str) -> Path:
+    return output.with_name(output.name + suffix)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='derain', description=(__doc__ or '').strip().splitlines()[0]
+    )
+    parser.add_argument('input', type=Path, help='image, video, bag, or folder of them')
+    parser.add_argument('output', type=Path, help='of the same kind')
+    parser.add_argument('--model', default='fast', help='released name, or path (default fast)')
+    parser.add_argument('--engine', default='auto', choices=ENGINES, help='(default auto)')
+    parser.add_argument('--topics', nargs='+', help='of bags (default: all image topics)')
+    parser.add_argument(
+        '--beside', action='store_true', help='keep the original topics; add image_derained'
+    )
+    parser.add_argument(
+        '--quality', type=int, choices=range(1, 101), metavar='1..100', help='of JPEG and WebP'
+    )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=min(4, os.cpu_count() or 1),
+        help='threads that decode, and as many that encode',
+    )
+    parser.add_argument('--shard', metavar='I/N', help='every N-th input from the I-th on, from 0')
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument('--resume', action='store_true', help='leave out what is there already')
+    there.add_argument('--overwrite', action='store_true', help='replace what is there already')
+    parser.add_argument('--dry-run', action='store_true', help='list what would be done')
+    parser.add_argument('--json', type=Path, help='report (default OUTPUT.derain.json)')
+    arguments = parser.parse_args()
+    if arguments.jobs < 1:
+        parser.error('--jobs must be at least 1')
+    return arguments
+
+
+if __name__ == '__main__':
+    sys.exit(main())

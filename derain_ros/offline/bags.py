@@ -1,0 +1,162 @@
+"""
+Recordings: every image of the chosen topics de-rained, everything else as it was.
+
+A recording is read and written once, record by record; only what was compressed as a whole takes
+disk space for a copy. The result is written in ``NAME.partial``, and gets its name when it is
+whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+import shutil
+from typing import Any
+
+import yaml
+import zstandard
+
+from derain_ros.errors import DataError
+from derain_ros.media.bags import BagIndex, index_bag
+from derain_ros.media.recordings import storage_files
+from derain_ros.media.storage.mcap import MAGIC as MCAP_MAGIC
+from derain_ros.media.storage.ros1 import MAGIC as ROS1_MAGIC
+from derain_ros.media.storage.sqlite3 import MAGIC as SQLITE3_MAGIC
+from derain_ros.offline.formats import mcap, ros1, sqlite3
+from derain_ros.offline.formats.base import Rewriting
+from derain_ros.offline.job import Job
+from derain_ros.offline.messages import derain_records
+from derain_ros.offline.report import Outcome, Stream
+
+FORMATS: dict[bytes, Callable[[Path, Path, Rewriting], None]] = {
+    MCAP_MAGIC: mcap.rewrite,
+    SQLITE3_MAGIC: sqlite3.rewrite,
+    ROS1_MAGIC: ros1.rewrite,
+}
+METADATA = 'metadata.yaml'
+
+
+def derain_bag(source: Path, target: Path, job: Job) -> Outcome:
+    """
+    De-rain a recording, a file or the folder of one.
+
+    :raises DataError: it is damaged, or has no such topic of images.
+    :raises OSError: the disk is full or out of order.
+    """
+    with _workplace(target) as (result, scratch):
+        index = index_bag(source, scratch)
+        if index.problems:
+            raise DataError(
+                f'{source}: {"; ".join(index.problems)}; make it whole first, with ros2 bag '
+                'convert, mcap recover or rosbag reindex'
+            )
+        chosen = [index.chosen(topic) for topic in job.topics] or index.topics
+        if not chosen:
+            index.chosen(None)
+        names = {topic: _beside(topic) if job.beside else topic for topic in chosen}
+        _check_names(source, names, index)
+        outcome = Outcome(str(source), str(target), [Stream(topic) for topic in chosen])
+        added = _write(index, result, names, job, outcome)
+        if (source / METADATA).exists():
+            _write_metadata(source / METADATA, result / METADATA, names, added)
+    outcome.problems += [line for stream in outcome.streams for line in stream.problems(source)]
+    return outcome
+
+
+@contextmanager
+def _workplace(target: Path) -> Iterator[tuple[Path, Path]]:
+    """Lend the place of a result, which gets its name at the end, and one for scratch files."""
+    place = target.with_name(f'{target.name}.partial')
+    shutil.rmtree(place, ignore_errors=True)  # of a run that was killed
+    scratch, result = place / 'scratch', place / target.name
+    scratch.mkdir(parents=True)
+    try:
+        yield result, scratch
+        if target.is_dir():
+            shutil.rmtree(target)  # to be overwritten
+        result.replace(target)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _write(
+    index: BagIndex, result: Path, names: dict[str, str], job: Job, outcome: Outcome
+) -> dict[str, dict[str, int]]:
+    """Write all files of a recording; return how many images of each topic each file has."""
+    streams = {stream.name: stream for stream in outcome.streams}
+    parts, _ = storage_files(index.path)
+    total = sum(file.stat().st_size for file in index.files)
+    rewriting = Rewriting(
+        names,
+        partial(derain_records, job=job, streams=streams, outcome=outcome),
+        lambda size_bytes: job.advance(size_bytes / total),
+    )
+    added = {}
+    for part, file in zip(parts, index.files):
+        inside = index.path.is_dir()
+        target = result / part.relative_to(index.path) if inside else result
+        target.parent.mkdir(parents=True, exist_ok=True)
+        before = {topic: stream.frames for topic, stream in streams.items()}
+        with file.open('rb') as start:
+            magic = start.read(16)
+        rewrite = next(write for begin, write in FORMATS.items() if magic.startswith(begin))
+        rewrite(file, target, rewriting)
+        if file != part:
+            _compress(target)
+        added[part.name] = {
+            topic: stream.frames - before[topic] for topic, stream in streams.items()
+        }
+    for topic in sorted(rewriting.videos):
+        outcome.notes.append(
+            f'{index.path}: {topic} is video (H.264 or HEVC) and copied as it is; de-rain it '
+            'before it is encoded'
+        )
+    return added
+
+
+def _compress(file: Path) -> None:
+    """Compress a file as rosbag2 does, in its place."""
+    plain = file.with_name(f'{file.name}.plain')
+    file.replace(plain)
+    with plain.open('rb') as source, file.open('wb') as target:
+        zstandard.ZstdCompressor().copy_stream(source, target, size=plain.stat().st_size)
+    plain.unlink()
+
+
+def _beside(topic: str) -> str:
+    """Return where the node publishes the result of a topic by default."""
+    base = topic.removesuffix('/compressed')
+    return f'{base.rpartition("/")[0]}/image_derained{topic.removeprefix(base)}'
+
+
+def _check_names(source: Path, names: dict[str, str], index: BagIndex) -> None:
+    """Raise a DataError unless each de-rained topic has a name of its own."""
+    for topic, name in names.items():
+        rivals = [other for other in index.topics if other != topic and names.get(other) == name]
+        if rivals or (name != topic and name in index.topics):
+            raise DataError(
+                f'{source}: {topic} cannot stand beside as {name}, which is '
+                f'{" and ".join(rivals) or "there"} too; choose with --topics'
+            )
+
+
+def _write_metadata(
+    source: Path, target: Path, names: dict[str, str], added: dict[str, dict[str, int]]
+) -> None:
+    """Copy the metadata of rosbag2; topics that stand beside are added."""
+    if all(topic == name for topic, name in names.items()):
+        shutil.copyfile(source, target)
+        return
+    metadata: dict[str, Any] = yaml.safe_load(source.read_text())
+    about = metadata['rosbag2_bagfile_information']
+    for entry in list(about['topics_with_message_count']):
+        name = names.get(entry['topic_metadata']['name'])
+        if name is not None:
+            details = {**entry['topic_metadata'], 'name': name}
+            about['topics_with_message_count'].append({**entry, 'topic_metadata': details})
+            about['message_count'] += entry['message_count']
+    for file in about.get('files') or []:
+        file['message_count'] += sum(added.get(Path(file['path']).name, {}).values())
+    target.write_text(yaml.safe_dump(metadata, sort_keys=False))
