@@ -110,6 +110,7 @@ def rechunked(path: Path, **start: str) -> Path:
                     about.topic,
                     about.message_encoding,
                     writer.register_schema(schema.name, schema.encoding, schema.data),
+                    about.metadata,
                 )
             writer.add_message(
                 channels[about.topic], message.log_time, message.data, message.publish_time

@@ -1,0 +1,125 @@
+"""Recordings with cameras and other topics, as a car writes them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from rosbags.highlevel import AnyReader
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag1 import Writer as Ros1Writer
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as Ros2Writer
+from rosbags.typesys import get_typestore, Stores
+
+RAW_TOPIC, JPEG_TOPIC = '/front/image_raw', '/rear/image_raw/compressed'
+IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+STRING, INFO = 'std_msgs/msg/String', 'sensor_msgs/msg/CameraInfo'
+OTHERS = [f'/other_{number}' for number in range(3)]
+LATCHED = Qos(
+    QosHistory.KEEP_LAST,
+    7,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    QosTime(2147483647, 4294967295),
+    QosTime(2147483647, 4294967295),
+    QosLiveliness.AUTOMATIC,
+    QosTime(2147483647, 4294967295),
+    False,
+)
+
+
+def darker(frame: np.ndarray) -> np.ndarray:
+    """Stand for a model: take five grey levels away."""
+    return np.maximum(frame, 5) - 5
+
+
+def scene(index: int, height: int = 48, width: int = 64) -> np.ndarray:
+    """Return a picture with contrast, another for each number, uint8 [H, W, 3]."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    waves = [120 + 80 * np.sin(rows / 9 + columns / 7 + index + shift) for shift in range(3)]
+    return np.stack(waves, axis=-1).astype(np.uint8)
+
+
+def write_drive(path: Path, kind: str, frames: int = 12, **compression: object) -> Path:
+    """Write a bag of a raw camera, one of JPEG, and other topics between them."""
+    ros1 = kind == 'ros1'
+    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
+    serialize = types.serialize_ros1 if ros1 else types.serialize_cdr
+    writer = (
+        Ros1Writer(path)
+        if ros1
+        else Ros2Writer(path, version=9, storage_plugin=StoragePlugin[kind.upper()])
+    )
+    if compression:
+        writer.set_compression(**compression)
+    names = ('std_msgs/msg/Header', 'builtin_interfaces/msg/Time', IMAGE, COMPRESSED, STRING)
+    header, time, image, compressed, string = (types.types[name] for name in names)
+    with writer:
+        about = {'latching': 1} if ros1 else {'offered_qos_profiles': [LATCHED]}
+        connections = {
+            topic: writer.add_connection(topic, name, typestore=types, **about)
+            for topic, name in [
+                *((topic, STRING) for topic in OTHERS),
+                (RAW_TOPIC, IMAGE),
+                (JPEG_TOPIC, COMPRESSED),
+            ]
+        }
+
+        def write(topic: str, stamp_ns: int, message: object) -> None:
+            data = serialize(message, message.__msgtype__)
+            writer.write(connections[topic], stamp_ns, data)
+
+        for index in range(frames):
+            stamp_ns = 10**9 + index * 10**8
+            sequence = {'seq': index} if ros1 else {}
+            head = header(**sequence, stamp=time(1, index), frame_id='camera')
+            write(RAW_TOPIC, stamp_ns, image(head, 48, 64, 'rgb8', 0, 192, scene(index).ravel()))
+            for number, topic in enumerate(OTHERS):
+                write(topic, stamp_ns + number, string(f'{index} of {topic}'))
+            jpeg = cv2.imencode('.jpg', scene(index))[1].ravel()
+            message = compressed(head, 'bgr8; jpeg compressed bgr8', jpeg)
+            write(JPEG_TOPIC, stamp_ns + 10, message)
+    return path
+
+
+class Recorded(NamedTuple):
+    """A message as it was recorded, with what its connection says."""
+
+    topic: str
+    kind: str
+    stamp_ns: int
+    data: bytes
+    about: object
+
+
+def recorded(path: Path) -> Iterator[Recorded]:
+    """Read all messages of a bag with rosbags, in their order."""
+    with AnyReader([path]) as reader:
+        for connection, stamp_ns, data in reader.messages():
+            about = (connection.ext, connection.digest, connection.msgdef.data)
+            yield Recorded(
+                connection.topic, connection.msgtype, stamp_ns, bytes(data), repr(about)
+            )
+
+
+def pixels(kind: str, message: Recorded) -> np.ndarray:
+    """Decode the image of a message with OpenCV, as rgb8 or bgr8 as it is recorded."""
+    types = get_typestore(Stores.ROS1_NOETIC if kind == 'ros1' else Stores.ROS2_HUMBLE)
+    deserialize = types.deserialize_ros1 if kind == 'ros1' else types.deserialize_cdr
+    image = deserialize(message.data, message.kind)
+    if message.kind == COMPRESSED:
+        return cv2.imdecode(image.data, cv2.IMREAD_COLOR)
+    return image.data.reshape(image.height, image.width, 3)
+
+
+def images_of(messages: Sequence[Recorded], topic: str) -> list[Recorded]:
+    return [message for message in messages if message.topic == topic]
