@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast, NamedTuple
@@ -158,7 +158,11 @@ def _seconds(container: InputContainer, stream: VideoStream) -> Fraction:
     """Return the length that a video says it has; 0 if it does not say."""
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
-    if container.duration and len(container.streams) == 1:  # as Matroska has it
+    said = stream.metadata.get('DURATION', '')  # as Matroska has it, for each of its streams
+    with suppress(ValueError):
+        hours, minutes, seconds = said.strip('\0').split(':')
+        return (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)
+    if container.duration and len(container.streams) == 1:
         return Fraction(container.duration, av.time_base)
     return Fraction(0)
 

@@ -70,7 +70,9 @@ def _run(todo: list[Item], skipped: int, derain: Derainer, arguments: argparse.N
         for line in outcome.problems + outcome.notes:
             tqdm.write(line, file=sys.stderr)
     result = summary(outcomes, skipped, time.monotonic() - start, derain)
-    path = arguments.json or _beside(arguments.output, '.derain.json')
+    part = f'.{arguments.shard.replace("/", "_of_")}' if arguments.shard else ''
+    output: Path = arguments.output
+    path = arguments.json or output.with_name(f'{output.name}.derain{part}.json')
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, result)
     print(
@@ -134,10 +136,6 @@ def _print_plan(items: list[Item], todo: list[Item]) -> None:
         print(f'{item.kind} {item.source} -> {item.target} ({state})')
     size = sum(item.size_bytes for item in todo) / 1e6
     print(f'{len(todo)} of {len(items)} to do, {size:.1f} MB')
-
-
-def _beside(output: Path, suffix: str) -> Path:
-    return output.with_name(output.name + suffix)
 
 
 def _arguments() -> argparse.Namespace:

@@ -43,6 +43,8 @@ def find_items(source: Path, target: Path) -> list[Item]:
     """
     if not source.exists():
         raise DataError(f'{source}: no such file or folder')
+    if source.is_dir() and source.resolve() in target.resolve().parents:
+        raise DataError(f'{target}: lies in the input {source}; give another output')
     kind = _kind(source)
     if kind is None and not source.is_dir():
         known = sorted({*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, *BAG_SUFFIXES})
@@ -101,8 +103,6 @@ def _check(item: Item) -> None:
     source, target = item.source, item.target
     if target.exists() and target.samefile(source):
         raise DataError(f'{target}: is the input itself; give another output')
-    if source.is_dir() and source.resolve() in target.resolve().parents:
-        raise DataError(f'{target}: lies in the input {source}; give another output')
     if target.is_dir() != source.is_dir() and target.exists():
         kinds = [('a file', 'a folder')[path.is_dir()] for path in (target, source)]
         raise DataError(f'{target}: is {kinds[0]}, but {source} is {kinds[1]}; give another name')
