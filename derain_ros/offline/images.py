@@ -23,8 +23,8 @@ from derain_ros.files import write_atomically
 from derain_ros.media.images import opened_image, orientation
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
-from derain_ros.offline.report import Outcome, rain_between, Stream
-from derain_ros.stream.plausibility import Plausibility
+from derain_ros.offline.report import Outcome, Stream
+from derain_ros.stream.inspection import Inspector
 
 FORMATS = {
     '.png': 'PNG',
@@ -69,7 +69,7 @@ def derain_images(files: list[tuple[Path, Path]], job: Job) -> Iterator[Outcome]
 
     def infer(picture: Picture) -> tuple[Picture, Pair]:
         rainy = _turned(_colour(picture.samples), picture.orientation)
-        return picture, job.pair(rainy, Plausibility())
+        return picture, job.pair(rainy, Inspector())
 
     def decode(file: tuple[Path, Path]) -> Picture:
         return read_picture(*file, job.quality)
@@ -83,8 +83,8 @@ def derain_images(files: list[tuple[Path, Path]], job: Job) -> Iterator[Outcome]
             text = str(error)
             outcome.problems.append(text if str(source) in text else f'{source}: {text}')
         else:
-            outcome.streams[0].add_derained(0.0, rain_between(*pair))
-            outcome.add_pair(source.name, *pair)
+            outcome.streams[0].add_derained(0.0, pair.rain)
+            outcome.add_pair(source.name, pair)
         job.advance(1.0)
         yield outcome
 

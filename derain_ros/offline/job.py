@@ -10,16 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derain_ros.errors import EngineError
-from derain_ros.stream.plausibility import Plausibility
+from derain_ros.stream.inspection import Inspector
 
 Pixels = NDArray[np.uint8]
 
 
 class Pair(NamedTuple):
-    """A frame before and after, uint8 BGR [H, W, 3] each."""
+    """
+    A frame before and after, uint8 BGR [H, W, 3] each.
+
+    :param rain: share of the pixels that lost a streak, 0 to 1.
+    """
 
     rainy: Pixels
     derained: Pixels
+    rain: float
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,16 @@ class Job:
     beside: bool = False
     advance: Callable[[float], None] = lambda share: None
 
-    def pair(self, rainy: Pixels, plausibility: Plausibility) -> Pair:
+    def pair(self, rainy: Pixels, inspector: Inspector) -> Pair:
         """
         De-rain a frame.
 
-        :param plausibility: of its stream.
+        :param inspector: of its stream.
         :raises EngineError: the result cannot be a de-rained image.
         :raises ImageError: the frame is too small.
         """
         derained = self.derain(rainy)
-        problem = plausibility.problem(rainy, derained)
-        if problem:
-            raise EngineError(f'its result is not plausible: {problem}')
-        return Pair(rainy, derained)
+        inspection = inspector.inspect(rainy, derained)
+        if inspection.problem:
+            raise EngineError(f'its result is not plausible: {inspection.problem}')
+        return Pair(rainy, derained, inspection.rain)

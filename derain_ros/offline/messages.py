@@ -14,14 +14,15 @@ import zstandard
 
 from derain_ros.errors import DerainError, ImageError
 from derain_ros.image import compressed, raw
+from derain_ros.image.encode import compress, Compression
 from derain_ros.image.raw import Frame
 from derain_ros.media.bags import decompressed, in_order, RAW, STORES
 from derain_ros.media.recordings import ZSTD_MAGIC
 from derain_ros.media.storage.base import Channel
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
-from derain_ros.offline.report import Outcome, rain_between, Stream
-from derain_ros.stream.plausibility import Plausibility
+from derain_ros.offline.report import Outcome, Stream
+from derain_ros.stream.inspection import Inspector
 
 JPEG_QUALITY = 95
 PAIR_EVERY = 50  # frames
@@ -69,11 +70,11 @@ def derain_records(
 
     :param streams: by topic; frames and fates are added to them.
     """
-    checks = {topic: Plausibility() for topic in streams}
+    inspectors = {topic: Inspector() for topic in streams}
 
     def infer(decoded: Decoded) -> tuple[Decoded, Pair]:
         rainy = np.ascontiguousarray(in_order(decoded.frame, 'bgr'))
-        return decoded, job.pair(rainy, checks[decoded.channel.topic])
+        return decoded, job.pair(rainy, inspectors[decoded.channel.topic])
 
     def encode(result: tuple[Decoded, Pair]) -> tuple[bytes, Pair]:
         return _encode(*result, job.quality), result[1]
@@ -94,8 +95,8 @@ def derain_records(
             yield record
         else:
             if len(streams[topic].rain) % PAIR_EVERY == 0:
-                outcome.add_pair(f'{topic} at {time_s:.1f} s', *pair)
-            streams[topic].add_derained(time_s, rain_between(*pair))
+                outcome.add_pair(f'{topic} at {time_s:.1f} s', pair)
+            streams[topic].add_derained(time_s, pair.rain)
             yield record._replace(derained=data)
 
 
@@ -124,42 +125,24 @@ def _decode(record: Record) -> Decoded:
 
 def _encode(decoded: Decoded, pair: Pair, quality: int | None) -> bytes:
     """Return the bytes of a message with the result in place of its image."""
-    frame, message = decoded.frame, decoded.message
+    frame, message, kind = decoded.frame, decoded.message, decoded.channel.type
     pixels = pair.derained
     if frame.order == 'rgb':
         pixels = cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-    if decoded.channel.type == RAW:
-        output: Any = SimpleNamespace(data=array('B'))
-        raw.prepare(output, frame)
-        raw.finish(output, frame, pixels)
+    output: Any = SimpleNamespace(header=message.header, data=array('B'))
+    raw.prepare(output, frame)
+    raw.finish(output, frame, pixels)
+    if kind == RAW:
         for name in ('height', 'width', 'encoding', 'is_bigendian', 'step'):
             setattr(message, name, getattr(output, name))
-        message.data = np.frombuffer(output.data, np.uint8)
+        message.data = output.data
     else:
-        message.format, message.data = _compressed(message, frame, pixels, quality)
-    store, kind = STORES[decoded.channel.encoding], decoded.channel.type
+        is_png = bytes(message.data[:4]) == compressed.PNG_BEGIN[:4]
+        compression = Compression('png' if is_png else 'jpeg', quality or JPEG_QUALITY)
+        compress(output, message, compression)
+    message.data = np.frombuffer(message.data, np.uint8)
+    store = STORES[decoded.channel.encoding]
     if decoded.channel.encoding == 'ros1':
         return bytes(store.serialize_ros1(message, kind))
     data = store.serialize_cdr(message, kind, little_endian=not decoded.big_endian)
     return zstandard.compress(data) if decoded.zipped else bytes(data)
-
-
-def _compressed(
-    message: Any, frame: Frame, pixels: Pixels, quality: int | None
-) -> tuple[str, Any]:
-    """Return format and data of a compressed image, in the format of its input."""
-    suffix = '.png' if bytes(message.data[:4]) == compressed.PNG_BEGIN[:4] else '.jpg'
-    samples: Any = pixels
-    if frame.encoding == 'mono8':
-        samples = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-    elif frame.alpha is not None:
-        samples = np.dstack([pixels, frame.alpha])
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality or JPEG_QUALITY] if suffix == '.jpg' else []
-    data = cv2.imencode(suffix, samples, options)[1].ravel()
-    match = compressed.FORMAT.match(message.format)
-    if match is None or match['encoding'] in (frame.encoding, match['stored']):
-        return message.format, data
-    # a mosaic or 16 bits before, and not any more
-    kind = 'jpeg' if suffix == '.jpg' else 'png'
-    encoding = 'mono8' if samples.ndim == 2 else f'{frame.order}8'
-    return f'{encoding}; {kind} compressed {encoding}', data

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 import derain_ros
 from derain_ros import Derainer
+from derain_ros.offline.job import Pair
 from derain_ros.stream.fates import Fate
 
-# what a frame lost is measured on every eighth pixel of every eighth row
-SAMPLED = 8
 # so many frames of each input are shown on the page
 PAIRS = 4
 VERSIONS = ('numpy', 'openvino', 'av', 'pillow')
@@ -28,7 +27,7 @@ class Stream:
     The frames of one image, video or topic.
 
     :param times_s: of the de-rained frames, from the first frame on.
-    :param rain: taken away from each, in grey levels (mean absolute difference).
+    :param rain: share of the pixels of each that lost a streak, 0 to 1.
     :param reasons: why frames were passed through, and how many for each reason.
     """
 
@@ -66,7 +65,7 @@ class Stream:
             'name': self.name,
             'frames': self.frames,
             'fates': {fate.value: count for fate, count in self.fates.items()},
-            'rain_grey_levels': round(float(np.mean(self.rain)), 3) if self.rain else None,
+            'rain': round(float(np.mean(self.rain)), 4) if self.rain else None,
             'reasons': self.reasons,
         }
 
@@ -94,11 +93,12 @@ class Outcome:
         """How many frames had a fate."""
         return sum(stream.frames for stream in self.streams)
 
-    def add_pair(self, name: str, rainy: NDArray[np.uint8], derained: NDArray[np.uint8]) -> None:
-        """Keep a frame for the page, uint8 BGR [H, W, 3] before and after, up to ``PAIRS``."""
+    def add_pair(self, name: str, pair: Pair) -> None:
+        """Keep a frame for the page, up to ``PAIRS``."""
         if len(self.pairs) < PAIRS:
             # copies, because views would keep the buffers of their owners
-            self.pairs.append((name, rainy[..., ::-1].copy(), derained[..., ::-1].copy()))
+            rgb = (image[..., ::-1].copy() for image in (pair.rainy, pair.derained))
+            self.pairs.append((name, *rgb))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -109,12 +109,6 @@ class Outcome:
             'seconds': round(self.seconds, 3),
             'streams': [stream.to_json() for stream in self.streams],
         }
-
-
-def rain_between(rainy: NDArray[np.uint8], derained: NDArray[np.uint8]) -> float:
-    """Return what was taken away, in grey levels: the mean absolute difference of samples."""
-    before, after = (image[::SAMPLED, ::SAMPLED].astype(np.int16) for image in (rainy, derained))
-    return float(np.mean(np.abs(before - after)))
 
 
 def summary(

@@ -22,8 +22,8 @@ from derain_ros.media.recordings import draft
 from derain_ros.media.videos import decoded_frames, opened_video, upright
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
-from derain_ros.offline.report import Outcome, rain_between, Stream
-from derain_ros.stream.plausibility import Plausibility
+from derain_ros.offline.report import Outcome, Stream
+from derain_ros.stream.inspection import Inspector
 
 FORMATS = {'.mp4': 'mp4', '.mov': 'mov', '.mkv': 'matroska', '.avi': 'avi'}
 BT709, LIMITED_RANGE = 1, 1
@@ -123,7 +123,7 @@ class _Writing:
 
 
 def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
-    check, count = Plausibility(), max(1, writing.stream.frames)
+    inspector, count = Inspector(), max(1, writing.stream.frames)
 
     def decode(frame: VideoFrame) -> tuple[VideoFrame, Pixels]:
         return frame, cast(Pixels, cv2.cvtColor(upright(frame), cv2.COLOR_RGB2BGR))
@@ -131,9 +131,9 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
     def infer(decoded: tuple[VideoFrame, Pixels]) -> tuple[VideoFrame, Pair, str]:
         frame, rainy = decoded
         try:
-            return frame, job.pair(rainy, check), ''
+            return frame, job.pair(rainy, inspector), ''
         except DerainError as error:
-            return frame, Pair(rainy, rainy), str(error)
+            return frame, Pair(rainy, rainy, 0.0), str(error)
 
     def encode(result: tuple[VideoFrame, Pair, str]) -> tuple[VideoFrame, Pair, str]:
         frame, pair, problem = result
@@ -149,9 +149,9 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
         if problem:
             stream.add_passed_through(problem)
             continue
-        stream.add_derained(frame.time or 0.0, rain_between(*pair))
+        stream.add_derained(frame.time or 0.0, pair.rain)
         if index % PAIR_EVERY == 0:
-            outcome.add_pair(f'{writing.source.name}, frame {index}', *pair)
+            outcome.add_pair(f'{writing.source.name}, frame {index}', pair)
     if not outcome.frames:
         raise DataError(writing.damage)
     writing.finish()
