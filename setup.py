@@ -8,7 +8,7 @@ setup(
     name=package_name,
     version='0.1.0',
     packages=find_packages(include=['derain_ros', 'derain_ros.*']),
-    package_data={package_name: ['models/*', 'py.typed']},
+    package_data={package_name: ['models/*', 'media/templates/*', 'py.typed']},
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/' + package_name]),
         ('share/' + package_name, ['package.xml']),

@@ -19,10 +19,10 @@ from PIL import Image
 
 from derain_ros import DataError, Derainer
 from derain_ros.files import write_json
+from derain_ros.media.gallery import write_report
 from training.commands import check_writable, command
 from training.data.scenes import numbered, read_scenes
 from training.scores.evaluation import evaluate, none_for_infinite, open_derainer, summarize
-from training.scores.gallery import write_report
 
 # for people; in JSON the names are the keys
 PROTOCOLS = (

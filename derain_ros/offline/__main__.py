@@ -27,8 +27,12 @@ from derain_ros.offline.bags import derain_bag
 from derain_ros.offline.images import derain_images
 from derain_ros.offline.items import find_items, Item, shard
 from derain_ros.offline.job import Job
+from derain_ros.offline.page import write_page
 from derain_ros.offline.report import Outcome, summary
 from derain_ros.offline.videos import derain_video
+
+# frames on the page: more are too many to look at, and take memory
+MOST_PAIRS = 24
 
 
 def main() -> int:
@@ -67,6 +71,8 @@ def _run(todo: list[Item], skipped: int, derain: Derainer, arguments: argparse.N
     start, outcomes = time.monotonic(), []
     for outcome in _outcomes(todo, job):
         outcomes.append(outcome)
+        room = MOST_PAIRS if arguments.report else 0
+        del outcome.pairs[max(0, room - sum(len(each.pairs) for each in outcomes[:-1])) :]
         for line in outcome.problems + outcome.notes:
             tqdm.write(line, file=sys.stderr)
     result = summary(outcomes, skipped, time.monotonic() - start, derain)
@@ -75,6 +81,8 @@ def _run(todo: list[Item], skipped: int, derain: Derainer, arguments: argparse.N
     path = arguments.json or output.with_name(f'{output.name}.derain{part}.json')
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, result)
+    if arguments.report:
+        write_page(arguments.report, outcomes, result)
     print(
         f'{result["inputs"]} inputs, {result["failed"]} failed, {skipped} there already; '
         f'{result["frames"]} frames in {result["seconds"]:.1f} s with {result["model"]} on '
@@ -165,6 +173,7 @@ def _arguments() -> argparse.Namespace:
     there.add_argument('--overwrite', action='store_true', help='replace what is there already')
     parser.add_argument('--dry-run', action='store_true', help='list what would be done')
     parser.add_argument('--json', type=Path, help='report (default OUTPUT.derain.json)')
+    parser.add_argument('--report', type=Path, metavar='FOLDER', help='write a page to look at')
     arguments = parser.parse_args()
     if arguments.jobs < 1:
         parser.error('--jobs must be at least 1')

@@ -9,10 +9,10 @@ import platform
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import derain_ros
 from derain_ros import Derainer
+from derain_ros.media.gallery import Shot
 from derain_ros.offline.job import Pair
 from derain_ros.stream.fates import Fate
 
@@ -86,7 +86,7 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    pairs: list[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]] = field(default_factory=list)
+    pairs: list[Shot] = field(default_factory=list)
 
     @property
     def frames(self) -> int:
@@ -97,8 +97,8 @@ class Outcome:
         """Keep a frame for the page, up to ``PAIRS``."""
         if len(self.pairs) < PAIRS:
             # copies, because views would keep the buffers of their owners
-            rgb = (image[..., ::-1].copy() for image in (pair.rainy, pair.derained))
-            self.pairs.append((name, *rgb))
+            rainy, derained = (image[..., ::-1].copy() for image in (pair.rainy, pair.derained))
+            self.pairs.append((name, rainy, derained))
 
     def to_json(self) -> dict[str, Any]:
         return {
