@@ -182,5 +182,9 @@ def _missing_at_end(container: InputContainer, stream: VideoStream, packets: int
 
 def upright(frame: VideoFrame) -> NDArray[np.uint8]:
     """Return a frame as uint8 RGB [H, W, 3], turned as a phone that was held upright says."""
-    pixels = cast(NDArray[np.uint8], frame.to_ndarray(format='rgb24'))
+    return turned(cast(NDArray[np.uint8], frame.to_ndarray(format='rgb24')), frame)
+
+
+def turned(pixels: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
+    """Return the pixels of a frame turned upright."""
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))

@@ -28,7 +28,7 @@ from derain_ros.offline.images import derain_images
 from derain_ros.offline.items import find_items, Item, shard
 from derain_ros.offline.job import Job
 from derain_ros.offline.page import write_page
-from derain_ros.offline.report import Outcome, summary
+from derain_ros.offline.report import failed, Outcome, summary
 from derain_ros.offline.videos import derain_video
 
 # frames on the page: more are too many to look at, and take memory
@@ -130,10 +130,8 @@ def _one(item: Item, job: Job) -> Outcome:
     derain = derain_bag if item.kind == 'bag' else derain_video
     try:
         outcome = derain(item.source, item.target, job)
-    except (DerainError, OSError) as error:
-        text = str(error)
-        problem = text if str(item.source) in text else f'{item.source}: {text}'
-        outcome = Outcome(str(item.source), str(item.target), problems=[problem])
+    except Exception as error:  # of whatever kind: one input must not end the others
+        outcome = failed(item.source, item.target, error)
     outcome.seconds = time.monotonic() - start
     return outcome
 

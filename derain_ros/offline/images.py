@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from derain_ros.errors import DataError, DerainError
+from derain_ros.errors import DataError
 from derain_ros.files import write_atomically
 from derain_ros.media.images import opened_image, orientation
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
-from derain_ros.offline.report import Outcome, Stream
+from derain_ros.offline.report import failed, Outcome, Stream
 from derain_ros.stream.inspection import Inspector
 
 FORMATS = {
@@ -75,14 +75,13 @@ def derain_images(files: list[tuple[Path, Path]], job: Job) -> Iterator[Outcome]
         return read_picture(*file, job.quality)
 
     for (source, target), result in overlapped(iter(files), decode, infer, _write, jobs=job.jobs):
-        outcome = Outcome(str(source), str(target), [Stream(source.name)])
         assert result is not None
         try:
             pair = result.result()
-        except (DerainError, OSError) as error:
-            text = str(error)
-            outcome.problems.append(text if str(source) in text else f'{source}: {text}')
+        except Exception as error:  # of whatever kind: one image must not end the others
+            outcome = failed(source, target, error)
         else:
+            outcome = Outcome(str(source), str(target), [Stream(source.name)])
             outcome.streams[0].add_derained(0.0, pair.rain)
             outcome.add_pair(source.name, pair)
         job.advance(1.0)
@@ -96,7 +95,8 @@ def read_picture(source: Path, target: Path, quality: int | None) -> Picture:
     :raises DataError: it is no image, is damaged, an animation, or in the colours of print.
     """
     with opened_image(source) as image:
-        if getattr(image, 'is_animated', False):
+        # phones put a second picture, such as a map of brightness, into one JPEG
+        if getattr(image, 'is_animated', False) and image.format != 'MPO':
             raise DataError(f'{source}: is an animation; convert it to a video')
         if image.mode not in ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'I;16', 'I;16B'):
             raise DataError(f'{source}: has {image.mode} samples; convert it to RGB')

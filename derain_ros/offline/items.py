@@ -94,7 +94,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, Kind]]:
         kind = _kind(path)
         if kind is not None:
             yield path, kind
-        elif path.is_dir() and not path.name.endswith('.partial'):
+        elif path.is_dir() and not path.is_symlink() and not path.name.endswith('.partial'):
             yield from _walk(path)
 
 

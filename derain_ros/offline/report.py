@@ -111,6 +111,13 @@ class Outcome:
         }
 
 
+def failed(source: Path, target: Path, error: Exception) -> Outcome:
+    """Return the outcome of an input of which nothing is written, named with the reason."""
+    text = str(error) or type(error).__name__
+    problem = text if str(source) in text else f'{source}: {text}'
+    return Outcome(str(source), str(target), problems=[problem])
+
+
 def summary(
     outcomes: list[Outcome], skipped: int, seconds: float, derain: Derainer
 ) -> dict[str, Any]:

@@ -7,6 +7,7 @@ The result is H.264 in BT.709 (or MJPEG where the input is), at a quality at whi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,11 +16,10 @@ from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation
 from av.video.stream import VideoStream
-import cv2
 
 from derain_ros.errors import DataError, DerainError
 from derain_ros.media.recordings import draft
-from derain_ros.media.videos import decoded_frames, opened_video, upright
+from derain_ros.media.videos import decoded_frames, opened_video, turned
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
 from derain_ros.offline.report import Outcome, Stream
@@ -27,8 +27,13 @@ from derain_ros.stream.inspection import Inspector
 
 FORMATS = {'.mp4': 'mp4', '.mov': 'mov', '.mkv': 'matroska', '.avi': 'avi'}
 BT709, LIMITED_RANGE = 1, 1
-# without it colours come out darker by some levels
-EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+# FFmpeg's quick conversion from YUV 4:2:0 darkens pictures by more than one grey level
+EXACT = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.FULL_CHR_H_INT
+)
 PAIR_EVERY = 50  # frames
 
 
@@ -80,11 +85,18 @@ class _Writing:
             ) from error
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Return the frames; damage is kept for the end."""
+        """Return the frames, each with a time; damage is kept for the end."""
+        tick = self.stream.time_base or Fraction(1, 1000)
+        rate = self.stream.average_rate or 25
+        after = 0
         try:
-            yield from decoded_frames(
+            for frame in decoded_frames(
                 self.source, self.container, self.stream, self._packets.append
-            )
+            ):
+                if frame.pts is None:  # as in old AVI files, whose frames follow evenly
+                    frame.pts, frame.time_base = after, tick
+                after = frame.pts + round(1 / (rate * tick))
+                yield frame
         except DataError as error:
             self.damage = str(error)
 
@@ -126,7 +138,8 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
     inspector, count = Inspector(), max(1, writing.stream.frames)
 
     def decode(frame: VideoFrame) -> tuple[VideoFrame, Pixels]:
-        return frame, cast(Pixels, cv2.cvtColor(upright(frame), cv2.COLOR_RGB2BGR))
+        pixels = frame.reformat(format='bgr24', interpolation=EXACT).to_ndarray()
+        return frame, turned(cast(Pixels, pixels), frame)
 
     def infer(decoded: tuple[VideoFrame, Pixels]) -> tuple[VideoFrame, Pair, str]:
         frame, rainy = decoded

@@ -1,10 +1,13 @@
 """De-raining of recordings: every image, and nothing else is touched."""
 
+from contextlib import closing
 from pathlib import Path
 import shutil
+import sqlite3
 
 from helpers.bags import KINDS, rechunked, storage_file
 from helpers.offline import (
+    COMPRESSED,
     darker,
     images_of,
     JPEG_TOPIC,
@@ -16,7 +19,8 @@ from helpers.offline import (
 import numpy as np
 import pytest
 from rosbags.rosbag1 import Writer as Ros1Writer
-from rosbags.rosbag2 import CompressionFormat, CompressionMode
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Writer
+from rosbags.typesys import get_typestore, Stores
 import yaml
 
 from derain_ros.errors import DataError
@@ -160,6 +164,25 @@ def test_images_that_cannot_be_derained_stay_and_are_named(kind, tmp_path):
     )
     unchanged = [one.topic for one, other in zip(recorded(bag), recorded(target)) if one == other]
     assert (unchanged.count(RAW_TOPIC), unchanged.count(JPEG_TOPIC)) == (2, 2)
+
+
+def test_video_in_messages_is_copied_and_said(tmp_path):
+    kind = 'foxglove_msgs/msg/CompressedVideo'
+    with Writer(tmp_path / 'rain', version=9) as bag:
+        store = get_typestore(Stores.ROS2_HUMBLE)
+        video = bag.add_connection('/video', kind, msgdef='uint8[] data', rihs01='RIHS01_0')
+        camera = bag.add_connection('/camera', COMPRESSED, typestore=store)
+        bag.write(video, 1, b'any bytes')
+        bag.write(camera, 2, b'no image')
+    outcome = derain_bag(tmp_path / 'rain', tmp_path / 'out', JOB)
+    assert '/video is video (H.264 or HEVC) and copied as it is' in outcome.notes[0]
+    assert (
+        '/camera: 1 of 1 frames are left as they were: its message is damaged'
+        in (outcome.problems[0])
+    )
+    with closing(sqlite3.connect(tmp_path / 'out' / 'rain.db3')) as database:
+        rows = database.execute('SELECT data FROM messages ORDER BY id').fetchall()
+    assert rows == [(b'any bytes',), (b'no image',)]
 
 
 def test_damage_is_one_clear_line_and_leaves_nothing(kind, tmp_path):

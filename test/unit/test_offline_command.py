@@ -4,6 +4,7 @@ from collections.abc import Callable
 import json
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -134,6 +135,21 @@ def test_wrong_usage_is_one_clear_line(source, target, reason, derain, album, tm
     assert (said.returncode, len(said.stderr.splitlines())) == (2, 1), said.stderr
     assert reason in said.stderr
     assert tree(tmp_path) == before
+
+
+def test_a_page_shows_frames_and_the_rain_of_each_camera(derain, tmp_path):
+    write_drive(tmp_path / '<drive>.bag', 'ros1', frames=5)
+    said = derain(tmp_path / '<drive>.bag', tmp_path / 'out.bag', '--report', tmp_path / 'page')
+    assert said.returncode == 0, said.stderr
+    page = (tmp_path / 'page' / 'index.html').read_text()
+    assert '&lt;drive&gt;' in page
+    assert '<drive>' not in page
+    assert page.count('<polyline') == 2  # one for each camera
+    images = re.findall('src="(.+?)"', page)
+    assert len(images) == 4
+    for name in images:
+        assert read_image(tmp_path / 'page' / name).shape == (48, 64, 3)
+    assert '://' not in page  # it is opened without a network
 
 
 def test_shards_are_together_everything(album, tmp_path):

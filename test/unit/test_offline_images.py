@@ -113,6 +113,17 @@ def test_a_jpeg_keeps_its_quality_unless_told(tmp_path):
     assert tables[0] == tables[1] != Image.open(tmp_path / 'told.jpg').quantization
 
 
+def test_a_phones_jpeg_with_a_second_picture_is_a_photograph(tmp_path):
+    Image.fromarray(scene(0)).save(
+        tmp_path / 'rain.jpg',
+        'MPO',
+        save_all=True,
+        append_images=[Image.fromarray(scene(1))],
+    )
+    assert derain(tmp_path / 'rain.jpg', tmp_path / 'out.jpg').problems == []
+    assert Image.open(tmp_path / 'out.jpg').size == (64, 48)
+
+
 def test_a_folder_of_sizes_keeps_its_order_and_names_what_fails(tmp_path):
     files = []
     for index in range(10):
