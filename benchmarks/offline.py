@@ -9,6 +9,8 @@ infers as many frames that are in memory already; in turns, so that a busy machi
 """
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 import json
 from pathlib import Path
 import statistics
@@ -65,19 +67,26 @@ def main() -> None:
     parser.add_argument('--json', type=Path)
     arguments = parser.parse_args()
     frames, rates = arguments.frames, {'engine': [], 'offline': []}
+    busy: dict[str, list[float]] = {name: [] for name in rates}
+
+    @contextmanager
+    def measured(name: str) -> Iterator[None]:
+        start, work = time.perf_counter(), time.process_time()
+        yield
+        rates[name].append(frames / (time.perf_counter() - start))
+        busy[name].append((time.process_time() - work) / frames)
+
     with TemporaryDirectory() as folder, Derainer(arguments.model) as derain:
         source, target = Path(folder) / 'rain.mcap', Path(folder) / 'clean.mcap'
         write_bag(source, frames)
         pictures = [picture(index) for index in range(4)]
         derain(pictures[0])  # compiles
         for _ in range(arguments.rounds):
-            start = time.perf_counter()
-            for index in range(frames):
-                derain(pictures[index % 4])
-            rates['engine'].append(frames / (time.perf_counter() - start))
-            start = time.perf_counter()
-            outcome = derain_bag(source, target, Job(derain, arguments.jobs))
-            rates['offline'].append(frames / (time.perf_counter() - start))
+            with measured('engine'):
+                for index in range(frames):
+                    derain(pictures[index % 4])
+            with measured('offline'):
+                outcome = derain_bag(source, target, Job(derain, arguments.jobs))
             assert (outcome.frames, outcome.problems) == (frames, [])
             target.unlink()
         engine, precision = derain.engine, derain.precision
@@ -85,7 +94,8 @@ def main() -> None:
     share = medians['offline'] / medians['engine']
     print(f'{WIDTH}x{HEIGHT} JPEG, {arguments.model} on {engine} ({precision})')
     for name, rate in medians.items():
-        print(f'{name:8} {rate:6.2f} frames/s')
+        work_ms = 1e3 * statistics.median(busy[name])
+        print(f'{name:8} {rate:6.2f} frames/s {work_ms:8.1f} ms of CPU time per frame')
     print(f'share    {share:6.2f}')
     if arguments.json:
         result = medians | {'share': share, 'engine_name': engine, 'precision': precision}

@@ -33,6 +33,7 @@ FORMATS = {
     '.webp': 'WEBP',
     '.bmp': 'BMP',
 }
+MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA')
 JPEG_QUALITY = WEBP_QUALITY = 95
 # an eighth turn of EXIF: how often to turn by 90 degrees to the left, and whether to mirror first
 TURNS = {1: (0, 0), 2: (0, 1), 3: (2, 0), 4: (2, 1), 5: (1, 1), 6: (3, 0), 7: (3, 1), 8: (1, 0)}
@@ -98,29 +99,29 @@ def read_picture(source: Path, target: Path, quality: int | None) -> Picture:
         # phones put a second picture, such as a map of brightness, into one JPEG
         if getattr(image, 'is_animated', False) and image.format != 'MPO':
             raise DataError(f'{source}: is an animation; convert it to a video')
-        if image.mode not in ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'I;16', 'I;16B'):
+        data = source.read_bytes() if image.format == 'PNG' else b''
+        is_deep = bool(data) and data[PNG_DEPTH] == 16
+        if image.mode not in MODES and not is_deep:
             raise DataError(f'{source}: has {image.mode} samples; convert it to RGB')
-        turned = orientation(image)
         saving = _saving(image, target, quality)
-        chunks = b''
-        if image.format == 'PNG':
-            data = source.read_bytes()
-            if data[PNG_DEPTH] == 16:
-                chunks = _ancillary(data)
-                samples: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-                if saving['format'] != 'PNG':
-                    raise DataError(f'{source}: has 16 bits per sample; write it as PNG')
-                return Picture(target, *_split(samples), turned, saving, chunks)
-        grey, has_alpha = image.mode in ('1', 'L', 'LA'), image.has_transparency_data
-        if has_alpha and saving['format'] == 'JPEG':
+        if is_deep and saving['format'] != 'PNG':
+            raise DataError(f'{source}: has 16 bits per sample; write it as PNG')
+        if image.has_transparency_data and saving['format'] == 'JPEG':
             raise DataError(f'{source}: has alpha, which JPEG cannot hold; write it as PNG')
-        pixels = np.array(
-            image.convert(('LA' if grey else 'RGBA') if has_alpha else ('L' if grey else 'RGB'))
-        )
-        if not grey:
-            code = cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGB2BGR
-            pixels = cv2.cvtColor(pixels, code)
-    return Picture(target, *_split(pixels), turned, saving, chunks)
+        if is_deep:  # Pillow reads no colour of 16 bits
+            samples: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        else:
+            samples = _samples(image)
+        return Picture(target, *_split(samples), orientation(image), saving, _ancillary(data))
+
+
+def _samples(image: Image.Image) -> NDArray[Any]:
+    """Return the 8-bit samples of an image: grey, or BGR, and alpha if it has any."""
+    if image.mode in ('1', 'L', 'LA'):
+        return np.array(image.convert('LA' if image.has_transparency_data else 'L'))
+    if image.has_transparency_data:
+        return cv2.cvtColor(np.array(image.convert('RGBA')), cv2.COLOR_RGBA2BGRA)
+    return cv2.cvtColor(np.array(image.convert('RGB')), cv2.COLOR_RGB2BGR)
 
 
 def _saving(image: Image.Image, target: Path, quality: int | None) -> dict[str, Any]:
@@ -185,7 +186,7 @@ def _write(result: tuple[Picture, Pair]) -> Pair:
 def _encoded(picture: Picture, samples: NDArray[Any]) -> bytes:
     """Return the bytes of a file."""
     if samples.dtype == np.uint16:
-        data = cv2.imencode('.png', _bgra16(samples))[1].tobytes()
+        data = cv2.imencode('.png', samples)[1].tobytes()
         return data[:PNG_HEADER_BYTES] + picture.chunks + data[PNG_HEADER_BYTES:]
     if samples.ndim == 3 and samples.shape[2] > 2:
         code = cv2.COLOR_BGRA2RGBA if samples.shape[2] == 4 else cv2.COLOR_BGR2RGB
@@ -193,13 +194,6 @@ def _encoded(picture: Picture, samples: NDArray[Any]) -> bytes:
     target = BytesIO()
     Image.fromarray(samples).save(target, **picture.saving)
     return target.getvalue()
-
-
-def _bgra16(samples: NDArray[Any]) -> NDArray[Any]:
-    """Return samples as OpenCV writes them: it knows no grey with alpha."""
-    if samples.ndim == 3 and samples.shape[2] == 2:
-        return np.dstack([samples[..., :1]] * 3 + [samples[..., 1:]])
-    return samples
 
 
 def _ancillary(data: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -38,7 +38,7 @@ def overlapped(
         item that is no frame.
     """
     waiting: deque[tuple[Item, Future[Encoded] | None]] = deque()
-    frames, most = 0, 2 * jobs + 1
+    frames = 0
     with ExitStack() as stack:
         decoders, engine, encoders = (ThreadPoolExecutor(count) for count in (jobs, 1, jobs))
         for pool in (decoders, engine, encoders):
@@ -46,17 +46,16 @@ def overlapped(
         for item in items:
             result = None
             if is_frame(item):
-                decoded = decoders.submit(decode, item)
-                inferred = engine.submit(_after, decoded, infer)
+                inferred = engine.submit(_after, decoders.submit(decode, item), infer)
                 result = encoders.submit(_after, inferred, encode)
                 frames += 1
             waiting.append((item, result))
             while waiting and (
-                frames > most or len(waiting) > LONGEST_QUEUE or _is_done(waiting[0][1])
+                frames > 2 * jobs + 1 or len(waiting) > LONGEST_QUEUE or _is_done(waiting[0][1])
             ):
                 first = waiting.popleft()
                 frames -= first[1] is not None
-                _wait(first[1])
+                wait([first[1]] if first[1] else [])
                 yield first
         yield from waiting
 
@@ -67,8 +66,3 @@ def _after(earlier: Future[Item], stage: Callable[[Item], Encoded]) -> Encoded:
 
 def _is_done(result: Future[Encoded] | None) -> bool:
     return result is None or result.done()
-
-
-def _wait(result: Future[Encoded] | None) -> None:
-    if result is not None:
-        result.exception()

@@ -41,8 +41,8 @@ def derain_video(source: Path, target: Path, job: Job) -> Outcome:
     """
     De-rain a video; what can be decoded of a damaged one is written, and the damage named.
 
-    :raises DataError: it is no video, or a part of it does not fit the format of the target.
-    :raises ImageError: its frames are too small.
+    :raises DataError: it is no video, no frame of it can be de-rained, or a part of it does not
+        fit the format of the target.
     """
     outcome = Outcome(str(source), str(target), [Stream(source.name)])
     with opened_video(source) as (container, stream), draft(target) as partial:
@@ -81,7 +81,7 @@ class _Writing:
         except (ValueError, av.FFmpegError) as error:
             raise DataError(
                 f'{self.source}: its {other.type} does not fit {self.output.format.name} '
-                f'({error}); write it as MKV'
+                f'({error}); take it out, or name the output .mkv'
             ) from error
 
     def frames(self) -> Iterator[VideoFrame]:
@@ -165,11 +165,11 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
         stream.add_derained(frame.time or 0.0, pair.rain)
         if index % PAIR_EVERY == 0:
             outcome.add_pair(f'{writing.source.name}, frame {index}', pair)
-    if not outcome.frames:
-        raise DataError(writing.damage)
+    problems = [writing.damage] if writing.damage else []
+    outcome.problems += problems + stream.problems(writing.source)
+    if not stream.rain:
+        raise DataError(outcome.problems[0])
     writing.finish()
-    outcome.problems += [writing.damage] if writing.damage else []
-    outcome.problems += stream.problems(writing.source)
 
 
 def _encodable(source: VideoFrame, derained: Pixels, codec: str) -> VideoFrame:

@@ -19,10 +19,11 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Ros2Writer
 from rosbags.typesys import get_typestore, Stores
+from rosbags.typesys.store import Typestore
 
 RAW_TOPIC, JPEG_TOPIC = '/front/image_raw', '/rear/image_raw/compressed'
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
-STRING, INFO = 'std_msgs/msg/String', 'sensor_msgs/msg/CameraInfo'
+STRING = 'std_msgs/msg/String'
 OTHERS = [f'/other_{number}' for number in range(3)]
 LATCHED = Qos(
     QosHistory.KEEP_LAST,
@@ -49,8 +50,19 @@ def scene(index: int, height: int = 48, width: int = 64) -> np.ndarray:
     return np.stack(waves, axis=-1).astype(np.uint8)
 
 
-def write_drive(path: Path, kind: str, frames: int = 12, **compression: object) -> Path:
-    """Write a bag of a raw camera, one of JPEG, and other topics between them."""
+def write_drive(
+    path: Path,
+    kind: str,
+    frames: int = 12,
+    size: tuple[int, int] = (48, 64),
+    **compression: object,
+) -> Path:
+    """
+    Write a bag of a raw camera, one of JPEG, and other topics between them.
+
+    :param size: height and width of the frames.
+    :param compression: of the writer of rosbags.
+    """
     ros1 = kind == 'ros1'
     types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
     serialize = types.serialize_ros1 if ros1 else types.serialize_cdr
@@ -61,34 +73,34 @@ def write_drive(path: Path, kind: str, frames: int = 12, **compression: object) 
     )
     if compression:
         writer.set_compression(**compression)
-    names = ('std_msgs/msg/Header', 'builtin_interfaces/msg/Time', IMAGE, COMPRESSED, STRING)
-    header, time, image, compressed, string = (types.types[name] for name in names)
+    about = {'latching': 1} if ros1 else {'offered_qos_profiles': [LATCHED]}
+    kinds = {**dict.fromkeys(OTHERS, STRING), RAW_TOPIC: IMAGE, JPEG_TOPIC: COMPRESSED}
     with writer:
-        about = {'latching': 1} if ros1 else {'offered_qos_profiles': [LATCHED]}
         connections = {
             topic: writer.add_connection(topic, name, typestore=types, **about)
-            for topic, name in [
-                *((topic, STRING) for topic in OTHERS),
-                (RAW_TOPIC, IMAGE),
-                (JPEG_TOPIC, COMPRESSED),
-            ]
+            for topic, name in kinds.items()
         }
-
-        def write(topic: str, stamp_ns: int, message: object) -> None:
-            data = serialize(message, message.__msgtype__)
-            writer.write(connections[topic], stamp_ns, data)
-
         for index in range(frames):
-            stamp_ns = 10**9 + index * 10**8
-            sequence = {'seq': index} if ros1 else {}
-            head = header(**sequence, stamp=time(1, index), frame_id='camera')
-            write(RAW_TOPIC, stamp_ns, image(head, 48, 64, 'rgb8', 0, 192, scene(index).ravel()))
-            for number, topic in enumerate(OTHERS):
-                write(topic, stamp_ns + number, string(f'{index} of {topic}'))
-            jpeg = cv2.imencode('.jpg', scene(index))[1].ravel()
-            message = compressed(head, 'bgr8; jpeg compressed bgr8', jpeg)
-            write(JPEG_TOPIC, stamp_ns + 10, message)
+            for number, (topic, message) in enumerate(_messages(types, index, size)):
+                data = serialize(message, message.__msgtype__)
+                writer.write(connections[topic], 10**9 + index * 10**8 + number, data)
     return path
+
+
+def _messages(types: Typestore, index: int, size: tuple[int, int]) -> Iterator[tuple[str, object]]:
+    """Return what a car records at one moment, by topic."""
+    names = ('std_msgs/msg/Header', 'builtin_interfaces/msg/Time', IMAGE, COMPRESSED, STRING)
+    header, time, image, compressed, string = (types.types[name] for name in names)
+    sequence = {'seq': index} if 'seq' in header.__dataclass_fields__ else {}
+    head, picture = (
+        header(**sequence, stamp=time(1, index), frame_id='camera'),
+        scene(index, *size),
+    )
+    yield RAW_TOPIC, image(head, *size, 'rgb8', 0, 3 * size[1], picture.ravel())
+    for topic in OTHERS:
+        yield topic, string(f'{index} of {topic}')
+    jpeg = cv2.imencode('.jpg', picture)[1].ravel()
+    yield JPEG_TOPIC, compressed(head, 'bgr8; jpeg compressed bgr8', jpeg)
 
 
 class Recorded(NamedTuple):

@@ -10,7 +10,7 @@ from helpers.offline import darker, scene
 import numpy as np
 import pytest
 
-from derain_ros.errors import DataError
+from derain_ros import DataError, Derainer
 from derain_ros.media.videos import video_frames
 from derain_ros.offline.job import Job
 from derain_ros.offline.videos import derain_video
@@ -134,6 +134,17 @@ def test_damage_is_said_with_the_number_of_frames(tmp_path):
     # how many is an estimate: Matroska says how long it is, and the rate varies
     assert re.search(r'damaged, [1-9]\d? of \d\d frames are missing', outcome.problems[0])
     assert 5 < len(times(tmp_path / 'out.mkv')) == outcome.frames < 25
+
+
+def test_frames_that_are_too_small_are_one_clear_line(tmp_path, tiny_onnx):
+    source = write_video(tmp_path / 'rain.mp4', size=(14, 64))
+    reason = r'25 of 25 frames are left as they were.*too small'
+    with (
+        Derainer(str(tiny_onnx), engine='openvino') as derain,
+        pytest.raises(DataError, match=reason),
+    ):
+        derain_video(source, tmp_path / 'out.mp4', Job(derain))
+    assert [path.name for path in tmp_path.iterdir()] == ['rain.mp4']
 
 
 def test_what_is_no_video_leaves_nothing(tmp_path):
