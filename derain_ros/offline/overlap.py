@@ -53,11 +53,17 @@ def overlapped(
             while waiting and (
                 frames > 2 * jobs + 1 or len(waiting) > LONGEST_QUEUE or _is_done(waiting[0][1])
             ):
-                first = waiting.popleft()
-                frames -= first[1] is not None
-                wait([first[1]] if first[1] else [])
-                yield first
-        yield from waiting
+                frames -= waiting[0][1] is not None
+                yield _finished(waiting.popleft())
+        yield from map(_finished, waiting)
+
+
+def _finished(
+    pair: tuple[Item, Future[Encoded] | None],
+) -> tuple[Item, Future[Encoded] | None]:
+    if pair[1] is not None:
+        wait([pair[1]])
+    return pair
 
 
 def _after(earlier: Future[Item], stage: Callable[[Item], Encoded]) -> Encoded:
