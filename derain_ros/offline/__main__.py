@@ -40,19 +40,19 @@ def main() -> int:
     try:
         items = find_items(arguments.input, arguments.output)
         items = shard(items, arguments.shard) if arguments.shard else items
-        there = [item for item in items if item.target.exists()]
-        if there and not (arguments.resume or arguments.overwrite):
+        rest = [item for item in items if not item.target.exists()]
+        if len(rest) < len(items) and not (arguments.resume or arguments.overwrite):
             raise DataError(
-                f'{there[0].target}: is there already ({len(there)} of {len(items)} outputs are); '
-                'go on with --resume, or replace with --overwrite'
+                f'{len(items) - len(rest)} of {len(items)} outputs of {arguments.input} are there '
+                'already; go on with --resume, or replace with --overwrite'
             )
-        todo = items if arguments.overwrite else [item for item in items if item not in there]
+        todo = items if arguments.overwrite else rest
         if arguments.dry_run:
             _print_plan(items, todo)
             return 0
         with Derainer(arguments.model, engine=arguments.engine) as derain:
             return _run(todo, len(items) - len(todo), derain, arguments)
-    except DerainError as error:
+    except (DerainError, OSError) as error:  # such as a folder that cannot be written to
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -69,15 +69,16 @@ def _run(todo: list[Item], skipped: int, derain: Derainer, arguments: argparse.N
         arguments.beside,
     )
     start, outcomes = time.monotonic(), []
+    room = MOST_PAIRS if arguments.report else 0
     for outcome in _outcomes(todo, job):
         outcomes.append(outcome)
-        room = MOST_PAIRS if arguments.report else 0
-        del outcome.pairs[max(0, room - sum(len(each.pairs) for each in outcomes[:-1])) :]
+        del outcome.pairs[room:]
+        room -= len(outcome.pairs)
         for line in outcome.problems + outcome.notes:
             tqdm.write(line, file=sys.stderr)
     result = summary(outcomes, skipped, time.monotonic() - start, derain)
     part = f'.{arguments.shard.replace("/", "_of_")}' if arguments.shard else ''
-    output: Path = arguments.output
+    output: Path = arguments.output.resolve()  # which may be '.'
     path = arguments.json or output.with_name(f'{output.name}.derain{part}.json')
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, result)
@@ -97,7 +98,7 @@ def _outcomes(todo: list[Item], job: Job) -> Iterator[Outcome]:
     with tqdm(
         total=sum(sizes), unit='B', unit_scale=True, mininterval=1, disable=None, smoothing=0.05
     ) as bar:
-        done = 0
+        done, last = 0, time.monotonic()
         for kind, group in groupby(todo, lambda item: item.kind):
             for item in (members := list(group)):
                 item.target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +110,7 @@ def _outcomes(todo: list[Item], job: Job) -> Iterator[Outcome]:
             for item, outcome in zip(members, outcomes):
                 done += item.size_bytes
                 bar.update(done - bar.n)
+                outcome.seconds, last = time.monotonic() - last, time.monotonic()
                 yield outcome
 
 
@@ -126,19 +128,17 @@ def _advancing(job: Job, bar: tqdm, item: Item) -> Job:
 
 def _one(item: Item, job: Job) -> Outcome:
     """De-rain a video or a recording; an error is in the outcome."""
-    start = time.monotonic()
     derain = derain_bag if item.kind == 'bag' else derain_video
     try:
-        outcome = derain(item.source, item.target, job)
+        return derain(item.source, item.target, job)
     except Exception as error:  # of whatever kind: one input must not end the others
-        outcome = failed(item.source, item.target, error)
-    outcome.seconds = time.monotonic() - start
-    return outcome
+        return failed(item.source, item.target, error)
 
 
 def _print_plan(items: list[Item], todo: list[Item]) -> None:
+    rest = set(todo)
     for item in items:
-        state = 'would be written' if item in todo else 'is there already'
+        state = 'would be written' if item in rest else 'is there already'
         print(f'{item.kind} {item.source} -> {item.target} ({state})')
     size = sum(item.size_bytes for item in todo) / 1e6
     print(f'{len(todo)} of {len(items)} to do, {size:.1f} MB')

@@ -77,6 +77,15 @@ def test_one_photograph(derain, tmp_path):
     assert report['results'][0]['streams'][0]['rain'] >= 0
 
 
+def test_the_output_may_be_the_folder_one_is_in(derain, album, tmp_path, monkeypatch):
+    (tmp_path / 'here').mkdir()
+    monkeypatch.chdir(tmp_path / 'here')
+    said = derain(album / 'day 0' / '0.png', '.')
+    assert said.returncode == 0, said.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {'album', 'here', 'here.derain.json'}
+    assert tree(tmp_path / 'here').keys() == {'0.png'}
+
+
 def test_a_folder_keeps_its_names_and_a_failure_is_named(derain, album, tmp_path):
     (album / 'broken.jpg').write_bytes(b'no picture')
     (album / 'notes.txt').write_text('not for us')
@@ -95,6 +104,7 @@ def test_nothing_is_overwritten_unless_told(derain, album, tmp_path):
     first = tree(tmp_path / 'out')
     said = derain(album, tmp_path / 'out')
     assert said.returncode == 2
+    assert '6 of 6 outputs' in said.stderr
     assert 'go on with --resume, or replace with --overwrite' in said.stderr
     (tmp_path / 'out' / 'day 0' / '0.png').unlink()
     (tmp_path / 'out' / 'day 0' / '2.png').write_bytes(b'mine')
