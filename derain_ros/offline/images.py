@@ -2,7 +2,7 @@
 Image files: format, EXIF, colour profile, alpha and 16 bits are kept.
 
 The network is shown an image upright; the result is turned back, so that the EXIF of the file
-still says how to turn it. Of 16 bits it sees the upper 8; the full samples lose what it takes away.
+still says how to turn it. Of 16 bits it sees the upper 8; the full samples lose what it takes out.
 """
 
 from __future__ import annotations
