@@ -14,7 +14,8 @@ import numpy as np
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
-from sensor_msgs.msg import Image
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
 
 RATE_HZ = 5.0
 PATIENCE_S = 60.0
@@ -57,13 +58,14 @@ class Car:
         self._ros: Node = rclpy.create_node('car', namespace=namespace)
         self._images = [noise(*size) for size in SIZES]
         self._camera = self._ros.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
-        self._ros.create_subscription(Image, 'image_derained', self._receive, QoSProfile(depth=5))
+        self._consumer = self._consume()
         self._change = self._ros.create_client(ChangeState, 'derain/change_state')
         self.faults: list[Callable[[np.random.Generator], None]] = [
             self.change_size,
             self.break_images,
             self.kill_a_camera,
             self.let_subscribers_come_and_go,
+            self.leave_nobody_listening,
             self.burst,
             self.pause,
             self.restart,
@@ -90,6 +92,11 @@ class Car:
                     )
                 self._camera.publish(sent)
                 self._spin(1 / RATE_HZ)
+
+    def _consume(self) -> Subscription[Image]:
+        return self._ros.create_subscription(
+            Image, 'image_derained', self._receive, QoSProfile(depth=5)
+        )
 
     def _receive(self, message: Image) -> None:
         self.came += 1
@@ -130,13 +137,21 @@ class Car:
         camera.wait()
 
     def let_subscribers_come_and_go(self, rng: np.random.Generator) -> None:
-        for _ in range(10):
+        for index in range(10):
+            kind, topic = ((Image, ''), (CompressedImage, '/compressed'))[index % 2]
             subscription = self._ros.create_subscription(
-                Image, 'image_derained', lambda _: None, QoSProfile(depth=5)
+                kind, f'image_derained{topic}', lambda _: None, QoSProfile(depth=5)
             )
             self._camera.publish(self._images[0])
             self._spin(0.1)
             self._ros.destroy_subscription(subscription)
+
+    def leave_nobody_listening(self, rng: np.random.Generator) -> None:
+        self._ros.destroy_subscription(self._consumer)
+        for _ in range(15):
+            self._camera.publish(self._images[0])
+            self._spin(0.2)
+        self._consumer = self._consume()
 
     def burst(self, rng: np.random.Generator) -> None:
         for _ in range(round(10 * RATE_HZ)):

@@ -8,6 +8,7 @@ from helpers.data import ROOT
 import pytest
 import yaml
 
+from derain_ros.node import signals
 from derain_ros.node.diagnostics import status
 from derain_ros.stream.health import Level, Report
 
@@ -48,7 +49,7 @@ def panels(layout: dict | str) -> list[str]:
     return panels(layout['first']) + panels(layout['second'])
 
 
-def test_foxglove_shows_raw_beside_derained_and_the_diagnostics():
+def test_foxglove_shows_raw_beside_derained_the_diagnostics_and_signals():
     written = json.loads((ROOT / 'config' / 'derain_foxglove.json').read_text())
     settings, shown = written['configById'], panels(written['layout'])
 
@@ -58,3 +59,5 @@ def test_foxglove_shows_raw_beside_derained_and_the_diagnostics():
     report = reported('/derain', '')
     assert selected['selectedName'] == report.name
     assert selected['selectedHardwareId'] == report.hardware_id
+    plotted = {path['value'] for path in settings['Plot!signals']['paths']}
+    assert plotted <= {f'/derain/{topic}.data' for topic in signals.TOPICS}

@@ -1,56 +1,32 @@
 """What happens in cars: sizes that change, messages that are none, a flood, a kill, a manager."""
 
 from array import array
-from collections.abc import Callable
 from itertools import cycle, islice, permutations
 from pathlib import Path
 import random
 import subprocess
 
-from helpers.data import ROOT
 from helpers.stack import image
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
-import pytest
 import rclpy
 from sensor_msgs.msg import Image
 
 from derain_ros.node.handshake import is_complete
 from derain_ros.node.transport import profile_variable
 
-ENGINE = """
-import time
-from helpers.stack import Copy
-from derain_ros.node.__main__ import main
-
-class Engine(Copy):
-    def infer(self, frames, out, order, timeout=None):
-        {work}
-        out[:] = frames ^ 1
-
-main(Engine())
-"""
-
-
-@pytest.fixture
-def start_marking(start, monkeypatch) -> Callable[..., subprocess.Popen]:
-    """Start the node with an engine that flips the last bit of every sample, after some work."""
-    monkeypatch.setenv('PYTHONPATH', f'{ROOT / "test"}:{ROOT}')
-
-    def start_marking(work: str = 'pass') -> subprocess.Popen:
-        return start(program=('-c', ENGINE.format(work=work)))
-
-    return start_marking
+MARK = 'out[:] = frames ^ 1'
+PATIENT = ('-p', 'deadline:=20.0')
 
 
 def marked(message: Image) -> Image:
-    """Return the image as the engine makes it."""
+    """Return the image as an engine makes it that flips the last bit of every sample."""
     message.data = array('B', bytes(sample ^ 1 for sample in message.data))
     return message
 
 
-def test_the_size_may_change_with_every_image(stack, start_marking):
-    start_marking()
+def test_the_size_may_change_with_every_image(stack, start_with):
+    start_with(MARK, *PATIENT)
     stack.connect()
     for height, width in ((48, 64), (93, 141), (16, 16), (120, 160), (48, 64)) * 4:
         assert stack.send(image(height, width)) == marked(image(height, width))
@@ -74,8 +50,8 @@ def malformed(rng: random.Random) -> Image:
     return message
 
 
-def test_two_thousand_malformed_messages_harm_no_image_between_them(stack, start_marking):
-    process = start_marking()
+def test_two_thousand_malformed_messages_harm_no_image_between_them(stack, start_with):
+    process = start_with(MARK, *PATIENT)
     stack.connect()
     rng, valid = random.Random(0), image()
     for number in range(2000):
@@ -100,8 +76,8 @@ STAMPS = {
 }
 
 
-def test_every_stamp_comes_back_as_it_went_in(stack, start_marking):
-    process = start_marking()
+def test_every_stamp_comes_back_as_it_went_in(stack, start_with):
+    process = start_with(MARK, *PATIENT)
     stack.connect()
     for sec, nanosec in STAMPS.values():
         sent = image()
@@ -114,8 +90,8 @@ def test_every_stamp_comes_back_as_it_went_in(stack, start_marking):
     assert 'Traceback' not in process.log.read_text()
 
 
-def test_a_camera_ten_times_too_fast_costs_images_and_nothing_else(stack, start_marking):
-    process = start_marking('time.sleep(0.05)')
+def test_a_camera_ten_times_too_fast_costs_images_and_nothing_else(stack, start_with):
+    process = start_with(f'time.sleep(0.05); {MARK}', *PATIENT)
     stack.connect()
     sent = image()
     for number in range(400):
@@ -132,17 +108,17 @@ def test_a_camera_ten_times_too_fast_costs_images_and_nothing_else(stack, start_
     assert process.poll() is None
 
 
-def test_a_node_that_is_killed_at_work_starts_again(stack, start_marking, monkeypatch):
+def test_a_node_that_is_killed_at_work_starts_again(stack, start_with, monkeypatch):
     # one that is killed leaves its segment behind: without the profile that is a small one
     monkeypatch.delenv(profile_variable())
-    work = 'if frames.shape[1] == 100: print("at work", flush=True); time.sleep(60)'
-    process = start_marking(work)
+    sleep = 'frames.shape[1] == 100 and (print("at work", flush=True), time.sleep(60))'
+    process = start_with(f'{sleep}; {MARK}', *PATIENT)
     stack.connect()
     stack.camera.publish(image(100, 100))
     stack.until(lambda: 'at work' in process.log.read_text())
     process.kill()
     process.wait()
-    start_marking()
+    start_with(MARK, *PATIENT)
     stack.connect()
     assert stack.send(image()) == marked(image())
 
