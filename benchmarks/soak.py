@@ -28,6 +28,8 @@ from derain_ros.node.transport import use_profile
 
 ROOT = Path(__file__).resolve().parents[1]
 GROWTH_PERCENT = 2.0
+# malloc keeps some of what the first few engines used, and gives it to the next
+RESTARTS_BEFORE = 4
 
 
 class Sample(NamedTuple):
@@ -45,6 +47,9 @@ COLUMNS = Sample._fields[1:]
 def drive(car: Car, pid: int, minutes: float, seed: int) -> list[Sample]:
     """Do random faults, and see that the node recovers; return a sample after each."""
     rng, samples = np.random.default_rng(seed), []
+    for _ in range(RESTARTS_BEFORE):
+        car.restart(rng)
+        car.expect_derained()
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
         fault = car.faults[rng.integers(len(car.faults))]
@@ -70,10 +75,14 @@ def thirds(samples: list[Sample]) -> dict[str, list[float]]:
 def verdict(figures: dict[str, list[float]], growth_percent: float) -> list[str]:
     """Return a line for everything that grew."""
     lines = []
-    for column, (_, middle, last) in figures.items():
-        most = middle * (1 + growth_percent / 100) if column == 'memory_mb' else middle
+    for column, (first, middle, last) in figures.items():
+        is_memory = column == 'memory_mb'
+        # the engine ends threads with a network that was not used for a minute
+        most = middle * (1 + growth_percent / 100) if is_memory else max(first, middle)
         if last > most:
-            lines.append(f'{column} grew from {middle:.1f} in the middle third to {last:.1f}')
+            lines.append(
+                f'{column} grew to {last:.1f} in the last third; at most {most:.1f} is allowed'
+            )
     return lines
 
 
