@@ -6,8 +6,10 @@ The de-raining node as a program.
 
 import argparse
 from importlib.metadata import PackageNotFoundError, version
+import os
 import signal
 import sys
+import threading
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -15,6 +17,7 @@ from rclpy.utilities import remove_ros_args
 
 from derain_ros.engine.base import Engine
 from derain_ros.node.node import DerainNode
+from derain_ros.stream.scheduler import WORKER_NAME
 
 
 def _check_arguments(arguments: list[str]) -> None:
@@ -55,6 +58,18 @@ def spin(node: DerainNode) -> None:
         executor.remove_node(node)
 
 
+def _end_beside_a_busy_engine() -> None:
+    """
+    End the process at once if a frame is in work.
+
+    Its thread would come back from C++ to an interpreter that is gone, which aborts the process.
+    """
+    if any(thread.name == WORKER_NAME for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
 def main(engine: Engine | None = None, arguments: list[str] | None = None) -> None:
     """
     Run the node until a signal.
@@ -88,6 +103,7 @@ def main(engine: Engine | None = None, arguments: list[str] | None = None) -> No
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+        _end_beside_a_busy_engine()
 
 
 if __name__ == '__main__':

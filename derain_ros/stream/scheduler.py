@@ -14,6 +14,8 @@ from derain_ros.stream.stream import Deliver, Job, Stream
 
 # An engine that keeps its deadline answers within this time after it.
 GRACE_S = 0.1
+# Of the thread that infers.
+WORKER_NAME = 'derain'
 # How long ``close`` waits for the images in work.
 PATIENCE_S = 1.0
 
@@ -40,7 +42,7 @@ class Scheduler:
         self._lock = threading.RLock()
         self._received = threading.Condition(self._lock)
         self._due = threading.Condition(self._lock)
-        self._worker = threading.Thread(target=self._work, name='derain', daemon=True)
+        self._worker = threading.Thread(target=self._work, name=WORKER_NAME, daemon=True)
         self._watch = threading.Thread(target=self._watch_deadlines, name='deadline', daemon=True)
         self._worker.start()
         self._watch.start()

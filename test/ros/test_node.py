@@ -97,6 +97,39 @@ def test_a_signal_ends_the_node_cleanly(stack, start, stop):
     assert 'Traceback' not in process.log.read_text()
 
 
+BUSY = """
+import time
+from derain_ros.engine.factory import create_engine
+from derain_ros.node.__main__ import main
+
+class Busy:
+    name, precision, problem = 'busy', 'bf16', ''
+
+    def __init__(self):
+        self.engine = create_engine('openvino', 'fast')
+
+    def infer(self, frames, out, order, timeout=None):
+        end = time.monotonic() + 20
+        while frames.shape[1] == 48 and time.monotonic() < end:
+            self.engine.infer(frames, out, order)
+        out[:] = frames
+
+    def close(self):
+        self.engine.close()
+
+main(Busy())
+"""
+
+
+def test_a_signal_ends_the_node_cleanly_while_openvino_is_at_work(stack, start):
+    process = start(program=('-c', BUSY))
+    stack.connect()
+    stack.camera.publish(image())
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=PATIENCE) == 0, process.log.read_text()
+
+
 def test_a_camera_that_is_killed_and_comes_back(stack, start):
     start()
     script = (
