@@ -38,7 +38,8 @@ def why_silent(node: Node, subscription: Subscription[Any], seconds: float) -> s
     if cameras:
         return silence + (
             'a camera is connected and sends nothing, or what it sends gets lost: images above '
-            '64 kB need the shared-memory profile in the process of the camera (README, Transport)'
+            '64 kB need the shared-memory profile in the process of the camera '
+            '(docs/transport.md)'
         )
     if others:
         return silence + (f'{", ".join(sorted(others))} is published there, and {IMAGE} is needed')

@@ -158,7 +158,7 @@ class Health:
         if lost > LOST_SHARE * (recent.received + lost):
             texts.append(
                 f'{lost} of {recent.received + lost} images were lost on their way from the '
-                'camera: its process needs the shared-memory profile too (README, Transport)'
+                'camera: its process needs the shared-memory profile too (docs/transport.md)'
             )
         return texts
 

@@ -16,8 +16,8 @@ from derain_ros.stream.stream import Deliver, Job, Stream
 GRACE_S = 0.1
 # Of the thread that infers.
 WORKER_NAME = 'derain'
-# How long ``close`` waits for the images in work.
-PATIENCE_S = 1.0
+# How long ``close`` waits for the images in work. A lifecycle manager gives a transition 5 s.
+PATIENCE_S = 2.0
 
 
 class Scheduler:
