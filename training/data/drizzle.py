@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-NIGHT_SHARE, LINES_SHARE, BLUR_SHARE = 0.25, 0.4, 0.3
-LAMP_COLOURS = ((255, 170, 80), (255, 215, 160), (235, 240, 255))
+NIGHT_SHARE, LIGHTS_SHARE, LINES_SHARE, BLUR_SHARE = 0.25, 0.25, 0.4, 0.3
+LAMP_COLOURS = ((255, 170, 80), (255, 215, 160), (235, 240, 255), (255, 60, 40))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,16 +36,20 @@ class Fall:
 def random_falls(rng: np.random.Generator) -> list[Fall]:
     """Draw drizzle of one to three depths, all falling in about the same direction."""
     angle = float(np.clip(rng.normal(0.0, 12.0), -40.0, 40.0))
-    return [
-        Fall(
-            angle=angle + float(rng.normal(0.0, 2.0)),
-            length=_log_uniform(2.0, 45.0, rng),
-            width=_log_uniform(0.4, 2.5, rng),
-            peak=_log_uniform(0.02, 0.5, rng),
-            cover=_log_uniform(0.003, 0.15, rng),
-        )
-        for _ in range(int(rng.integers(1, 4)))
-    ]
+    return [_random_fall(angle, rng) for _ in range(int(rng.integers(1, 4)))]
+
+
+def _random_fall(angle: float, rng: np.random.Generator) -> Fall:
+    length, width = _log_uniform(2.0, 45.0, rng), _log_uniform(0.4, 2.5, rng)
+    # bright and round is a lamp, not a drop
+    brightest = 0.5 if length > 4 * width else 0.12
+    return Fall(
+        angle=angle + float(rng.normal(0.0, 2.0)),
+        length=length,
+        width=width,
+        peak=_log_uniform(0.02, brightest, rng),
+        cover=_log_uniform(0.003, 0.15, rng),
+    )
 
 
 def drizzle_layer(size: int, falls: list[Fall], rng: np.random.Generator) -> np.ndarray:
@@ -93,13 +97,15 @@ def random_scene(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     Change a clean crop, uint8 RGB [H, W, 3], to what drizzle is filmed before.
 
-    Some become night with a lamp, some out of focus; in some there are wires, poles and lines,
-    which are as thin as streaks and must stay.
+    Some become night with a lamp, some out of focus. In some there are distant lights, wires,
+    poles and lines, which are as small or thin as drops and streaks and must stay.
     """
     if rng.random() < BLUR_SHARE:
         image = cv2.GaussianBlur(image, (0, 0), _log_uniform(0.6, 6.0, rng))
     if rng.random() < NIGHT_SHARE:
         image = _night(image, rng)
+    if rng.random() < LIGHTS_SHARE:
+        image = _lights(image, rng)
     if rng.random() < LINES_SHARE:
         image = _lines(image, rng)
     return image
@@ -114,6 +120,20 @@ def _night(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     glow = rng.uniform(0.3, 1.5) * np.exp(-distance / (size * _log_uniform(0.05, 1.5, rng)))
     lamp = np.array(LAMP_COLOURS[rng.integers(len(LAMP_COLOURS))], np.float32)
     return np.rint(np.minimum(dark + glow[..., None] * lamp, 255.0)).astype(np.uint8)
+
+
+def _lights(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw one to six small bright lights, uint8 RGB [size, size, 3]."""
+    size, light = len(image), image.astype(np.float32)
+    rows, columns = np.mgrid[:size, :size].astype(np.float32)
+    for _ in range(int(rng.integers(1, 7))):
+        top, left = rng.uniform(0, size, 2)
+        height, width = _log_uniform(0.6, 3.0, rng), _log_uniform(0.6, 3.0, rng)
+        distance = ((rows - top) / height) ** 2 + ((columns - left) / width) ** 2
+        spot = rng.uniform(0.25, 1.3) * np.exp(-0.5 * distance)
+        lamp = np.array(LAMP_COLOURS[rng.integers(len(LAMP_COLOURS))], np.float32)
+        light += spot[..., None] * lamp
+    return np.rint(np.minimum(light, 255.0)).astype(np.uint8)
 
 
 def _lines(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
