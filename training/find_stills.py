@@ -22,6 +22,7 @@ from training.commands import check_writable, command
 from training.configuration import StillRecording
 from training.data.recordings import read_stills
 from training.data.stills import real_layer, Still
+from training.scores.stills import noise_floor
 
 
 def picture(still: Still) -> np.ndarray:
@@ -37,7 +38,7 @@ def line(number: int, still: Still) -> str:
     rain = float(np.mean([(layer > 0).mean() for layer in layers]))
     return (
         f'{number:4}  {still.name:40}  static {still.static.mean():4.0%}  '
-        f'rain on {rain:.1%}  floor {still.floor:.1f} dB'
+        f'rain on {rain:.1%}  floor {noise_floor(still):.1f} dB'
     )
 
 

@@ -36,8 +36,8 @@ from derain_ros.model.half import halve
 from derain_ros.model.network import DerainNetwork
 from derain_ros.model.released import MODELS, update_manifest
 from training.commands import check_writable, command
-from training.evaluate_stills import evaluate_stills
 from training.scores.evaluation import open_engine
+from training.scores.gate import evaluate_stills
 from training.scores.stills import still_table
 
 

@@ -13,10 +13,11 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
 from derain_ros.errors import DataError
-from training import evaluate_stills
 from training.data.stills import make_still, Still
-from training.evaluate_stills import main, read_clip, Result
+from training.evaluate_stills import main
+from training.scores import gate
 from training.scores.evaluation import derain, open_engine
+from training.scores.gate import read_clip, Result
 from training.scores.metrics import luma
 from training.scores.stills import score_still, still_table
 
@@ -125,7 +126,7 @@ def test_weights_that_change_nothing_pass(
     clip = write_video(tmp_path / 'yard.mp4', rain_before(scene(), 60))
     dry = write_video(tmp_path / 'dry.mp4', scene()[None].repeat(3, axis=0))
     result = tmp_path / 'stills.json'
-    monkeypatch.setattr(evaluate_stills, 'derain', lambda engine, frame: frame)
+    monkeypatch.setattr(gate, 'derain', lambda engine, frame: frame)
 
     assert run('--weights', 'fast', '--clips', clip, '--dry', dry, '--json', result) == 0
 
@@ -145,7 +146,7 @@ def test_weights_that_darken_are_refused(
 ) -> None:
     clip = write_video(tmp_path / 'yard.mp4', rain_before(scene(), 60))
     dry = write_video(tmp_path / 'dry.mp4', scene()[None].repeat(3, axis=0))
-    monkeypatch.setattr(evaluate_stills, 'derain', lambda engine, frame: darker_by(7)(frame))
+    monkeypatch.setattr(gate, 'derain', lambda engine, frame: darker_by(7)(frame))
 
     assert run('--weights', 'fast', '--clips', clip, '--dry', dry) == 2
 
@@ -172,6 +173,6 @@ def test_released_weights_take_rain_off_a_real_camera() -> None:
 
     score = score_still(clip, lambda frame: derain(engine, frame))
 
-    assert score.floor > 50
+    assert 50 < score.floor < 60
     assert score.gain > 1.5
     assert score.streaks < 0.6

@@ -21,7 +21,7 @@ from training.data.cache import cache_of
 from training.data.stills import Still
 from training.data.stretches import find_stills
 
-ARRAYS = ('frames', 'median', 'static', 'rain_only')
+ARRAYS = ('frames', 'median', 'static', 'rain_only', 'halves')
 
 
 def read_stills(recording: StillRecording, root: Path) -> list[Still]:
@@ -71,7 +71,7 @@ def _cached(path: Path, recording: StillRecording) -> list[Still]:
 def _packed(still: Still) -> bytes:
     table = BytesIO()
     arrays = {name: getattr(still, name) for name in ARRAYS}
-    np.savez_compressed(table, name=still.name, floor=still.floor, **arrays)
+    np.savez_compressed(table, name=still.name, **arrays)
     return table.getvalue()
 
 
@@ -79,7 +79,6 @@ def _unpacked(file: Path) -> Still:
     with np.load(file) as stored:
         return Still(
             name=str(stored['name']),
-            floor=float(stored['floor']),
             **{name: stored[name] for name in ARRAYS},
         )
 

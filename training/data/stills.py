@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.scores.metrics import luma, psnr
-
 WINDOW = 60  # frames of one median
 KEPT = 8  # of them are kept
 ROWS = 64  # so many at a time, which spares memory
@@ -31,8 +29,8 @@ class Still:
     :param median: over all frames, uint8 RGB [H, W, 3].
     :param static: where nothing but rain moves, bool [H, W].
     :param rain_only: where change is rain for certain, bool [H, W]: rain brightens, and seldom.
-    :param floor: how well the medians of every other frame agree over static pixels, PSNR (Y)
-        in dB: no score above it means anything.
+    :param halves: the medians of the even and of the odd frames, uint8 RGB [2, H, W, 3]; how well
+        they agree is how well the median is known.
     """
 
     name: str
@@ -40,7 +38,7 @@ class Still:
     median: np.ndarray
     static: np.ndarray
     rain_only: np.ndarray
-    floor: float
+    halves: np.ndarray
 
 
 def make_still(name: str, frames: np.ndarray) -> Still:
@@ -53,9 +51,7 @@ def make_still(name: str, frames: np.ndarray) -> Still:
     strips = [_strip(frames[:, top : top + ROWS]) for top in range(0, frames.shape[1], ROWS)]
     median, static, rain_only = (np.concatenate(parts) for parts in zip(*strips))
     opened = cv2.morphologyEx(rain_only.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
-    halves = [
-        luma(np.rint(np.median(frames[half::2], axis=0)).astype(np.uint8)) for half in (0, 1)
-    ]
+    halves = [np.median(frames[half::2], axis=0) for half in (0, 1)]
     count = len(frames)
     kept = np.arange(KEPT) * count // KEPT + count // (2 * KEPT)
     return Still(
@@ -64,7 +60,7 @@ def make_still(name: str, frames: np.ndarray) -> Still:
         median=np.rint(median).astype(np.uint8),
         static=static,
         rain_only=cv2.erode(opened, np.ones((5, 5))) > 0,
-        floor=psnr(*(half[static] for half in halves)),
+        halves=np.rint(halves).astype(np.uint8),
     )
 
 

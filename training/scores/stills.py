@@ -37,6 +37,11 @@ class StillScore:
         return self.after - self.before
 
 
+def noise_floor(still: Still) -> float:
+    """Return how well the median is known: PSNR (Y) of those of half the frames each, in dB."""
+    return psnr(*(luma(half)[still.static] for half in still.halves))
+
+
 def score_still(still: Still, derain: Callable[[np.ndarray], np.ndarray]) -> StillScore:
     """
     Score a network on the kept frames of a still.
@@ -65,7 +70,7 @@ def score_still(still: Still, derain: Callable[[np.ndarray], np.ndarray]) -> Sti
         streaks=float(streaks[1] / streaks[0]) if streaks[0] > 0 else 1.0,
         elsewhere_before=float(elsewhere[0]),
         elsewhere_after=float(elsewhere[1]),
-        floor=still.floor,
+        floor=noise_floor(still),
         static=float(still.static.mean()),
     )
 
