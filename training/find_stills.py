@@ -5,7 +5,8 @@ Find where the camera of a video or bag stands still, and show what training wou
     python3 training/find_stills.py DATA/rainy_drive --show stills
 
 Look at the pictures: a frame, the median, and four times the rain layer. What is no good, such as
-one with a moving crowd, goes by its number into the experiment, under ``reject``.
+one with a moving crowd, goes by its number into the experiment, under ``reject``. The numbers are
+those of the topics, the start and the stop that are given here.
 """
 
 import argparse
@@ -47,11 +48,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('recording', type=Path, help='video, or bag')
     parser.add_argument('--topics', nargs='+', default=[], help='of a bag (all image topics)')
+    parser.add_argument('--start', type=float, default=0.0, help='seconds from the first image')
+    parser.add_argument('--stop', type=float, help='seconds from the first image; to the end')
     parser.add_argument('--show', type=Path, help='folder to write a picture of each to')
     arguments = parser.parse_args()
     if arguments.show:
         check_writable(arguments.show)
-    recording = StillRecording(path=str(arguments.recording), topics=arguments.topics)
+    recording = StillRecording(
+        path=str(arguments.recording),
+        topics=arguments.topics,
+        start=arguments.start,
+        stop=arguments.stop,
+    )
     for number, still in enumerate(read_stills(recording, Path())):
         print(line(number, still))
         if arguments.show:

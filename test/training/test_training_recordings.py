@@ -128,6 +128,16 @@ def test_the_tool_lists_and_shows_what_there_is(video: Path, tmp_path: Path) -> 
     ]
 
 
+def test_the_tool_numbers_what_the_experiment_takes(video: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, TOOL, video, '--start', '5'], capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[:4] == ['0', 'drive.mp4', 'at', '7.2']
+    assert found(video, start=5.0) == ['drive.mp4 at 7.2 s']
+
+
 def test_the_tool_says_what_is_wrong(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, TOOL, tmp_path / 'gone.mp4'], capture_output=True, text=True, check=False
