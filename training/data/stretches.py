@@ -36,8 +36,6 @@ def find_stills(name: str, frames: Iterable[tuple[float, np.ndarray]]) -> Iterat
             first, textured, start = small, _texture(small), moment
         if pause > 0:
             pause -= 1
-            # a long stop is as still as its last frames: light changes slowly
-            first, textured = small, _texture(small)
             continue
         window.append(frame)
         if len(window) == WINDOW:
