@@ -104,5 +104,6 @@ def test_scenes_come_by_night_with_lines_blurred_and_plain() -> None:
 
     assert any((seen == image).all() for seen in scenes)
     assert any(np.median(seen) < 0.5 * np.median(image) for seen in scenes)
+    assert any(seen.max() > image.max() + 50 for seen in scenes)  # lights
     assert all(seen.dtype == np.uint8 and seen.shape == image.shape for seen in scenes)
     assert (image == scene()[:64, :64]).all()  # the images of the set stay as they are
