@@ -18,7 +18,7 @@ if not __package__:  # run as a file: lets this repository be imported
 
 from derain_ros.files import write_json
 from training.commands import check_writable, command
-from training.scores.evaluation import open_engine
+from training.scores.evaluation import open_derainer
 from training.scores.gate import evaluate_stills
 from training.scores.stills import still_table
 
@@ -37,7 +37,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.json:
         check_writable(arguments.json.parent)
-    result = evaluate_stills(open_engine(arguments.weights), arguments.clips, arguments.dry)
+    with open_derainer(arguments.weights) as derain:
+        result = evaluate_stills(derain, arguments.clips, arguments.dry)
     print(still_table(result.clips))
     if result.dry_change is not None:
         print(f'dry frames change by {result.dry_change:.3f} grey levels')

@@ -36,7 +36,7 @@ from derain_ros.model.half import halve
 from derain_ros.model.network import DerainNetwork
 from derain_ros.model.released import MODELS, update_manifest
 from training.commands import check_writable, command
-from training.scores.evaluation import open_engine
+from training.scores.evaluation import open_derainer
 from training.scores.gate import evaluate_stills
 from training.scores.stills import still_table
 
@@ -80,8 +80,8 @@ def release(
         write_graph(half, Path(complete) / f'{name}-fp16.onnx')
         (Path(complete) / f'{name}.safetensors').write_bytes(rounded)
         if clips or dry:
-            engine = open_engine(str(Path(complete) / f'{name}.onnx'))
-            result = evaluate_stills(engine, clips, dry)
+            with open_derainer(str(Path(complete) / f'{name}.onnx')) as derain:
+                result = evaluate_stills(derain, clips, dry)
             print(still_table(result.clips))
             result.check(str(weights))
         # as late as can be: old and new weights side by side would be worse than either

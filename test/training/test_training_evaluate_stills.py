@@ -1,6 +1,7 @@
 """The gate: what a network does to real rain, where the median over time is the truth."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 import json
 from pathlib import Path
@@ -13,10 +14,10 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
 from derain_ros.errors import DataError
+from training import evaluate_stills
 from training.data.stills import make_still, Still
 from training.evaluate_stills import main
-from training.scores import gate
-from training.scores.evaluation import derain, open_engine
+from training.scores.evaluation import open_derainer
 from training.scores.gate import read_clip, Result
 from training.scores.metrics import luma
 from training.scores.stills import score_still, still_table
@@ -126,7 +127,9 @@ def test_weights_that_change_nothing_pass(
     clip = write_video(tmp_path / 'yard.mp4', rain_before(scene(), 60))
     dry = write_video(tmp_path / 'dry.mp4', scene()[None].repeat(3, axis=0))
     result = tmp_path / 'stills.json'
-    monkeypatch.setattr(gate, 'derain', lambda engine, frame: frame)
+    monkeypatch.setattr(
+        evaluate_stills, 'open_derainer', lambda weights: nullcontext(lambda frame: frame)
+    )
 
     assert run('--weights', 'fast', '--clips', clip, '--dry', dry, '--json', result) == 0
 
@@ -146,7 +149,9 @@ def test_weights_that_darken_are_refused(
 ) -> None:
     clip = write_video(tmp_path / 'yard.mp4', rain_before(scene(), 60))
     dry = write_video(tmp_path / 'dry.mp4', scene()[None].repeat(3, axis=0))
-    monkeypatch.setattr(gate, 'derain', lambda engine, frame: darker_by(7)(frame))
+    monkeypatch.setattr(
+        evaluate_stills, 'open_derainer', lambda weights: nullcontext(darker_by(7))
+    )
 
     assert run('--weights', 'fast', '--clips', clip, '--dry', dry) == 2
 
@@ -169,9 +174,8 @@ def test_what_cannot_be_scored_is_named(
 
 def test_released_weights_take_rain_off_a_real_camera() -> None:
     clip = read_clip(f'{data_folder("video/still/trees.mp4")}@200')
-    engine = open_engine('fast')
-
-    score = score_still(clip, lambda frame: derain(engine, frame))
+    with open_derainer('fast') as derain:
+        score = score_still(clip, derain)
 
     assert 50 < score.floor < 60
     assert score.gain > 1.5

@@ -8,13 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from derain_ros.engine.base import Engine
 from derain_ros.errors import DataError
 from derain_ros.media.videos import video_frames
 from training.data.stills import make_still, Still, WINDOW
 from training.errors import GateError
-from training.scores.evaluation import derain, none_for_infinite
-from training.scores.stills import score_still, StillScore
+from training.scores.evaluation import none_for_infinite
+from training.scores.stills import Derain, score_still, StillScore
 
 LARGEST_LOSS_DB = 0.1
 LARGEST_DRY_CHANGE = 0.05  # grey levels
@@ -38,9 +37,9 @@ def read_clip(text: str) -> Still:
     return make_still(Path(path).stem, np.stack(window))
 
 
-def dry_change(engine: Engine, video: Path) -> float:
+def dry_change(derain: Derain, video: Path) -> float:
     """Return by how many grey levels a network changes the frames of a dry video, on average."""
-    changes = [cv2.absdiff(frame, derain(engine, frame)).mean() for frame in video_frames(video)]
+    changes = [cv2.absdiff(frame, derain(frame)).mean() for frame in video_frames(video)]
     return float(np.mean(changes))
 
 
@@ -85,10 +84,11 @@ class Result:
         return {'clips': clips, 'dry_change': self.dry_change, 'problems': self.problems()}
 
 
-def evaluate_stills(engine: Engine, clips: Sequence[str], dry: Path | None) -> Result:
+def evaluate_stills(derain: Derain, clips: Sequence[str], dry: Path | None) -> Result:
     """
     Score each clip, by the name of its file, and dry frames.
 
+    :param derain: a ``Derainer`` of RGB images, or another function of uint8 [H, W, 3].
     :param clips: PATH, or PATH@FIRST.
     :raises DataError: a clip cannot be read, is too short, or has the name of another; the dry
         frames cannot be read.
@@ -98,5 +98,5 @@ def evaluate_stills(engine: Engine, clips: Sequence[str], dry: Path | None) -> R
         still = read_clip(clip)
         if still.name in scores:
             raise DataError(f'{clip}: another clip is called {still.name}; rename one of them')
-        scores[still.name] = score_still(still, lambda frame: derain(engine, frame))
-    return Result(scores, dry_change(engine, dry) if dry else None)
+        scores[still.name] = score_still(still, derain)
+    return Result(scores, dry_change(derain, dry) if dry else None)

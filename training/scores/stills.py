@@ -8,6 +8,7 @@ import numpy as np
 from training.data.stills import Still
 from training.scores.metrics import luma, psnr
 
+Derain = Callable[[np.ndarray], np.ndarray]
 STREAK = 5.0  # grey levels of luma above the median
 
 
@@ -42,7 +43,7 @@ def noise_floor(still: Still) -> float:
     return psnr(*(luma(half)[still.static] for half in still.halves))
 
 
-def score_still(still: Still, derain: Callable[[np.ndarray], np.ndarray]) -> StillScore:
+def score_still(still: Still, derain: Derain) -> StillScore:
     """
     Score a network on the kept frames of a still.
 
