@@ -58,6 +58,17 @@ class Bag:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT_KEYS)
+class StillRecording(Bag):
+    """
+    A video or a bag; the stretches in which the camera stands still are found by themselves.
+
+    :param reject: numbers, as find_stills.py shows them, of what is no good: a moving crowd.
+    """
+
+    reject: list[Natural] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT_KEYS)
 class Real:
     """
     Unlabelled real rain.
@@ -65,12 +76,14 @@ class Real:
     :param bags: to train on.
     :param validation_bags: only to look at; frames of one bag are too much alike to be split.
     :param folders: of photographs, relative to --data.
+    :param still: recordings for ``still_layers`` and ``still_pairs``.
     :param crops_per_frame: so many crops share the cost of decoding one frame.
     """
 
     bags: list[Bag] = field(default_factory=list)
     validation_bags: list[Bag] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    still: list[StillRecording] = field(default_factory=list)
     crops_per_frame: Count = 4
 
 
@@ -133,6 +146,9 @@ class Config:
     synthetic: NotNegative = 0.0
     layers: NotNegative = 0.0
     identity: NotNegative = 0.0
+    drizzle: NotNegative = 0.0
+    still_layers: NotNegative = 0.0
+    still_pairs: NotNegative = 0.0
     sensor: Share = 0.5
     real: Real = field(default_factory=Real)
 
@@ -150,13 +166,19 @@ class Config:
             )
         if len(self.validation) != 2 or self.validation[0] > self.validation[1]:
             yield f'validation {self.validation} must be two numbers, the first and the last'
+        on_clean = self.synthetic + self.identity
+        of_still = self.still_layers + self.still_pairs
         shares = [pairs.share for pairs in self.pairs.values()]
-        if sum(shares) + self.synthetic + self.layers + self.identity == 0:
+        if sum(shares) + on_clean + self.layers + self.drizzle + of_still == 0:
             yield 'no source of crops: give pairs, or clean images and a share for them'
-        if self.synthetic + self.identity > 0 and not self.clean:
+        if on_clean > 0 and not self.clean:
             yield 'synthetic and identity take their backgrounds from clean, which is empty'
         if self.layers > 0 and not self.pairs:
             yield 'layers are taken from pairs, which are empty'
+        if self.drizzle + self.still_layers > 0 and not (self.clean or self.pairs):
+            yield 'drizzle and still_layers fall on the images of clean and pairs, both empty'
+        if of_still > 0 and not self.real.still:
+            yield 'still_layers and still_pairs are taken from real.still, which is empty'
         if self.matching > 0 and not (self.real.bags or self.real.folders):
             yield (
                 f'matching {self.matching} needs real rain; give real bags or folders, or set '

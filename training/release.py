@@ -5,9 +5,12 @@ Make a released model of trained weights: weights, float32 graph and float16 gra
     python3 training/release.py runs/fast/best.safetensors fast
     python3 training/release.py runs/fast/best.safetensors fast --rain-free DATA/clean/camvid
 
+    python3 training/release.py runs/fast/best.safetensors fast --clips DATA/video/still/yard.mp4
+
 The second sets the last bias so that the images in these folders come out as bright as they went
 in; give some that were trained on. The weights are rounded to float16 once, so that all three
-files hold the same numbers, and that of weights is half as large.
+files hold the same numbers, and that of weights is half as large. The third releases nothing that
+makes real rain worse; see evaluate_stills.py.
 """
 
 import argparse
@@ -33,15 +36,25 @@ from derain_ros.model.half import halve
 from derain_ros.model.network import DerainNetwork
 from derain_ros.model.released import MODELS, update_manifest
 from training.commands import check_writable, command
+from training.scores.evaluation import open_derainer
+from training.scores.gate import evaluate_stills
+from training.scores.stills import still_table
 
 
 def release(
-    weights: Path, name: str, folder: Path = MODELS, rain_free: Sequence[Path] = ()
+    weights: Path,
+    name: str,
+    folder: Path = MODELS,
+    rain_free: Sequence[Path] = (),
+    clips: Sequence[str] = (),
+    dry: Path | None = None,
 ) -> None:
     """
     Write ``name``.safetensors, ``name``.onnx and ``name``-fp16.onnx, and note their checksums.
 
     :param rain_free: folders of images, or videos, by which to set the last bias.
+    :param clips, dry: that the graph has to pass, as evaluate_stills.py takes them.
+    :raises GateError: it does not pass; nothing is released.
     :raises ModelError: the weights cannot be read, or not be carried by float16.
     :raises DataError: there are no images in a folder, or ``folder`` cannot be written to.
     :raises OSError: a file cannot be written.
@@ -66,6 +79,11 @@ def release(
         write_graph(graph, Path(complete) / f'{name}.onnx')
         write_graph(half, Path(complete) / f'{name}-fp16.onnx')
         (Path(complete) / f'{name}.safetensors').write_bytes(rounded)
+        if clips or dry:
+            with open_derainer(str(Path(complete) / f'{name}.onnx')) as derain:
+                result = evaluate_stills(derain, clips, dry)
+            print(still_table(result.clips))
+            result.check(str(weights))
         # as late as can be: old and new weights side by side would be worse than either
         files = [file.name for file in Path(complete).iterdir()]
         for file in files:
@@ -114,8 +132,23 @@ def main() -> None:
         metavar='PATH',
         help='folders of images, or videos, that are to stay as bright as now',
     )
+    parser.add_argument(
+        '--clips',
+        nargs='+',
+        default=[],
+        metavar='PATH[@FIRST]',
+        help='videos of still cameras in rain, none of which may come out worse',
+    )
+    parser.add_argument('--dry', type=Path, help='video that may hardly change')
     arguments = parser.parse_args()
-    release(arguments.weights, arguments.name, arguments.folder, arguments.rain_free)
+    release(
+        arguments.weights,
+        arguments.name,
+        arguments.folder,
+        arguments.rain_free,
+        arguments.clips,
+        arguments.dry,
+    )
 
 
 if __name__ == '__main__':

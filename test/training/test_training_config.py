@@ -28,7 +28,9 @@ def quick(tmp_path: Path, **changes: object) -> Path:
 def test_shipped_experiments_can_run(path: Path) -> None:
     config = read_config(path)
 
-    assert config.start is None or (MODELS / f'{config.start}.safetensors').is_file()
+    if config.start is not None:
+        released = MODELS / f'{config.start}.safetensors'
+        assert released.is_file() or (ROOT / config.start).is_file()
 
 
 def test_the_reference_is_the_paper() -> None:
@@ -57,6 +59,13 @@ def test_a_shape_can_be_spelt_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
+        ({'still_layers': 0.1}, 'are taken from real.still, which is empty'),
+        ({'drizzle': -0.1}, 'drizzle: should be greater than or equal to 0, not -0.1'),
+        (
+            dict.fromkeys(('synthetic', 'layers', 'identity'), 0.0)
+            | {'pairs': {}, 'clean': [], 'drizzle': 0.1},
+            'drizzle and still_layers fall on the images of clean and pairs',
+        ),
         ({'learning_rat': 1e-3}, "unknown key 'learning_rat'; did you mean 'learning_rate'?"),
         ({'real': {'folder': ['x']}}, "real: unknown key 'folder'; did you mean 'folders'?"),
         (

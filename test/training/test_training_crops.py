@@ -10,8 +10,8 @@ from derain_ros.errors import DataError
 from training.data import sources
 from training.data.batches import batches, Crops
 from training.data.pairs import Pair
+from training.data.scene_sources import DrizzleSource, IdentitySource
 from training.data.sources import (
-    IdentitySource,
     LayerSource,
     PairSource,
     random_window,
@@ -98,7 +98,7 @@ def test_several_crops_share_one_decoded_frame(pair: Pair) -> None:
 def test_crops_are_mirrored_unless_told_otherwise() -> None:
     ramp = np.arange(0, 240, 3, dtype=np.uint8)
     across = np.broadcast_to(ramp[:, None], (80, 80, 3)).copy()  # brighter to the right
-    sources = [(1.0, IdentitySource([across], sensor=0.0))]
+    sources = [(1.0, PairSource([Pair('ramp', 1, across, across)]))]
 
     def directions(flips: bool) -> set[float]:
         crops = Crops(sources, None, seed=1, batch=16, size=16, flips=flips)[0].clean
@@ -174,6 +174,7 @@ def test_so_many_crops_go_through_a_camera(
         SyntheticSource(images, share),
         LayerSource(images, [pair], share),
         IdentitySource(images, share),
+        DrizzleSource(images, share),
     ):
         black = [not np.any(source.crop(16, np.random.default_rng(seed))) for seed in range(100)]
         assert sum(black) == pytest.approx(100 * share, abs=100 * share * (1 - share))

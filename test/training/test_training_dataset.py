@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+from helpers.stills import rain_before, scene, write_video
 from helpers.training import experiment
+import numpy as np
 import pytest
 
 from derain_ros.errors import DataError
 from training.configuration import read_config
 from training.data.dataset import Data, read_data
-from training.data.sources import IdentitySource, LayerSource, PairSource, SyntheticSource
+from training.data.scene_sources import DrizzleSource, IdentitySource
+from training.data.sources import LayerSource, PairSource, SyntheticSource
+from training.data.still_sources import MedianPairSource, StillLayerSource
 import training.train as training
 
 
@@ -34,6 +38,42 @@ def test_every_source_gets_its_share_and_its_options(tmp_path: Path, data: Path)
     assert sources.pop(PairSource).crops_per_image == 7
     assert [source.sensor for source in sources.values()] == [0.25] * 3
     assert [len(source.images) for source in sources.values()] == [6, 6 + 4, 6]
+
+
+def test_rain_of_still_cameras_is_read_in(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    write_video(tmp_path / 'yard.mp4', rain_before(scene(), 60))
+    still = {'path': str(tmp_path / 'yard.mp4')}
+
+    read_in = read(
+        tmp_path,
+        data,
+        pairs={},
+        synthetic=0.0,
+        layers=0.0,
+        identity=0.0,
+        matching=0.0,
+        drizzle=0.5,
+        still_layers=0.3,
+        still_pairs=0.2,
+        real={'still': [still]},
+    )
+
+    shares = {type(source): share for share, source in read_in.sources}
+    assert shares == {DrizzleSource: 0.5, StillLayerSource: 0.3, MedianPairSource: 0.2}
+    for _, source in read_in.sources:
+        rainy, clean = source.crop(16, np.random.default_rng(0))
+        assert rainy.shape == clean.shape == (16, 16, 3)
+
+
+def test_still_cameras_are_not_searched_without_a_share(tmp_path: Path, data: Path) -> None:
+    read(
+        tmp_path,
+        data,
+        real={'folders': ['real'], 'still': [{'path': 'gone.mp4'}], 'crops_per_frame': 2},
+    )
 
 
 def test_what_has_no_share_is_no_source(tmp_path: Path, data: Path) -> None:

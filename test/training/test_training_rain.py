@@ -17,8 +17,9 @@ from training.data.rain import (
     screen_rain,
     streak_layer,
 )
+from training.data.scene_sources import IdentitySource
 from training.data.sensor import backlit, Sensor
-from training.data.sources import IdentitySource, LayerSource, PairSource, SyntheticSource
+from training.data.sources import LayerSource, PairSource, SyntheticSource
 
 # 5th to 95th percentile over 40 pairs, of rainy - clean, mean of the channels: the layer's mean,
 # its 99th percentile, and the share of it above 0.05

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from helpers.data import ROOT
+from helpers.stills import rain_before, scene, write_video
 import numpy as np
 from PIL import Image
 import pytest
@@ -18,6 +19,7 @@ from derain_ros.model.export import load_network
 from derain_ros.model.graph import load_graph
 from derain_ros.model.half import is_half
 from derain_ros.model.network import DerainNetwork, Shape
+from training.errors import GateError
 from training.release import calibrate_bias, main, release
 
 SCRIPT = ROOT / 'training' / 'release.py'
@@ -128,3 +130,21 @@ def test_a_folder_without_rain_free_images_is_named(trained: Path, tmp_path: Pat
     with pytest.raises(DataError, match='dry: no such folder'):
         release(trained, 'small', tmp_path, [tmp_path / 'dry'])
     assert not list(tmp_path.glob('small*'))
+
+
+def test_weights_that_make_real_rain_worse_are_not_released(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / 'yard.mp4', rain_before(scene(), 60))
+    folder = tmp_path / 'models'
+    network = DerainNetwork(SHAPE)
+    torch.nn.init.zeros_(network.image_conversion.weight)
+    for name, levels in (('same', 0.01), ('darker', 7)):
+        torch.nn.init.constant_(network.image_conversion.bias, levels / 255)
+        save_file(
+            network.state_dict(), tmp_path / f'{name}.safetensors', {'shape': SHAPE.to_json()}
+        )
+
+    release(tmp_path / 'same.safetensors', 'same', folder, clips=[str(clip)])
+    with pytest.raises(GateError, match='not to be released: yard comes out -'):
+        release(tmp_path / 'darker.safetensors', 'darker', folder, clips=[str(clip)])
+
+    assert {path.stem for path in folder.glob('*.onnx')} == {'same', 'same-fp16'}

@@ -7,19 +7,19 @@ readable part is used.
 """
 
 from contextlib import suppress
-from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 import warnings
 
 import numpy as np
 
-from derain_ros.cache_directory import cache_directory, locked, make_private, WAY_OUT
+from derain_ros.cache_directory import locked, WAY_OUT
 from derain_ros.errors import DataError, ImageError
 from derain_ros.files import write_atomically
 from derain_ros.media.bags import BagIndex, BagReader, in_order, index_bag, PLACE
 from derain_ros.media.images import image_files, read_image
 from training.configuration import Bag
+from training.data.cache import cache_of
 from training.data.pairs import number
 
 TRIES = 20
@@ -75,15 +75,15 @@ class BagFrames:
         self._path = root / bag.path
         if not self._path.exists():
             raise DataError(f'{self._path}: no such bag; paths are relative to --data')
-        self._index = _kept_index(self._path)
+        self._index = kept_index(self._path)
         if not self._index.topics:
             raise DataError(f'{self._path}: has no images; take it out')
         for topic in bag.topics:
             self._index.chosen(topic)
         # of each topic in turn
         topics = [self._index.of(topic) for topic in bag.topics or self._index.topics]
-        start_ns = _start_ns(self._index.places['stamp_ns'])
-        self._places = _between(self._path, np.concatenate(topics), start_ns, bag)
+        start_ns = start_of(self._index.places['stamp_ns'])
+        self._places = between(self._path, np.concatenate(topics), start_ns, bag)
         self._smallest = smallest
         for first in np.unique(self._places['topic'], return_index=True)[1]:
             if min(self._sound(int(first), 1).shape[:2]) < smallest:
@@ -129,12 +129,12 @@ class BagFrames:
         return self._index.topics[self._places[index]['topic']]
 
 
-def _start_ns(stamps_ns: np.ndarray) -> int:
+def start_of(stamps_ns: np.ndarray) -> int:
     """Return when a recording began; the first images may come before the clock was set."""
     return int(stamps_ns[stamps_ns > np.median(stamps_ns) - LONGEST_S * 1e9].min())
 
 
-def _between(path: Path, places: np.ndarray, start_ns: int, bag: Bag) -> np.ndarray:
+def between(path: Path, places: np.ndarray, start_ns: int, bag: Bag) -> np.ndarray:
     """Return the places whose stamps the experiment asks for, in s after the start."""
     seconds = np.maximum(0, places['stamp_ns'] - start_ns) / 1e9
     stop = np.inf if bag.stop is None else bag.stop
@@ -147,20 +147,14 @@ def _between(path: Path, places: np.ndarray, start_ns: int, bag: Bag) -> np.ndar
     return wanted
 
 
-def _kept_index(path: Path) -> BagIndex:
+def kept_index(path: Path) -> BagIndex:
     """Look through a bag, or read what was found there the last time."""
-    path = path.resolve()  # the index holds for whatever directory it is read from
-    parts = sorted(part for part in path.rglob('*') if part.is_file()) if path.is_dir() else [path]
-    # what SQLite has not yet written to its database lies beside it
-    parts += [log for log in [path.with_name(path.name + '-wal')] if log.exists()]
-    facts = [(str(part), part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
-    name = sha256(repr((INDEX_VERSION, facts)).encode()).hexdigest()
-    cache = make_private(make_private(cache_directory()) / name)
+    cache = cache_of(path, INDEX_VERSION)
     with locked(cache):  # one process of a machine looks through the bag
-        index = _stored_index(path, cache / 'index.npz')
+        index = _stored_index(path.resolve(), cache / 'index.npz')
         if index is None:
             try:
-                index = index_bag(path, cache)
+                index = index_bag(path.resolve(), cache)
                 _store(index, cache / 'index.npz')
             except OSError as error:
                 raise DataError(

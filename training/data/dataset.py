@@ -14,13 +14,10 @@ from training.configuration import Config
 from training.data.bags import BagFrames, Photographs
 from training.data.batches import Frames
 from training.data.pairs import Pair, read_pairs
-from training.data.sources import (
-    IdentitySource,
-    LayerSource,
-    PairSource,
-    Source,
-    SyntheticSource,
-)
+from training.data.recordings import read_stills
+from training.data.scene_sources import DrizzleSource, IdentitySource
+from training.data.sources import LayerSource, PairSource, Source, SyntheticSource
+from training.data.still_sources import MedianPairSource, StillLayerSource
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def read_data(config: Config, root: Path) -> Data:
         images = read_images(root / name)
         _check_sizes(root / name, images, config.crop)
         clean += images
-    sources = _sources(config, training, clean)
+    sources = _sources(config, root, training, clean)
     real = _real(config, root, held_out)
     pictures = {
         f'{bag.path} {"+".join(bag.topics)} from {bag.start:g} s': BagFrames(
@@ -85,7 +82,7 @@ def _read_pairs(
 
 
 def _sources(
-    config: Config, training: dict[str, list[Pair]], clean: list[np.ndarray]
+    config: Config, root: Path, training: dict[str, list[Pair]], clean: list[np.ndarray]
 ) -> list[tuple[float, Source]]:
     """Return the sources that have a share of the crops."""
     sources: list[tuple[float, Source]] = [
@@ -98,8 +95,24 @@ def _sources(
         (config.synthetic, SyntheticSource(clean, config.sensor)),
         (config.layers, LayerSource(backgrounds, pairs, config.sensor)),
         (config.identity, IdentitySource(clean, config.sensor)),
+        (config.drizzle, DrizzleSource(backgrounds, config.sensor)),
+        *_still_sources(config, root, backgrounds),
     ]
     return [(share, source) for share, source in sources if share > 0]
+
+
+def _still_sources(
+    config: Config, root: Path, backgrounds: list[np.ndarray]
+) -> list[tuple[float, Source]]:
+    if config.still_layers + config.still_pairs == 0:
+        return []
+    stills = [still for recording in config.real.still for still in read_stills(recording, root)]
+    for still in stills:
+        _check_sizes(Path(still.name), [still.median], config.crop)
+    return [
+        (config.still_layers, StillLayerSource(backgrounds, stills, config.sensor)),
+        (config.still_pairs, MedianPairSource(stills)),
+    ]
 
 
 def _real(config: Config, root: Path, held_out: range) -> Frames | None:

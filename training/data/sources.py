@@ -1,4 +1,4 @@
-"""What rainy/clean crops are cut from: pairs, rain synthesized or composited, rain-free images."""
+"""What rainy/clean crops are cut from: pairs, rain synthesized or composited."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,12 +15,10 @@ from training.data.rain import (
     road_depth,
     screen_rain,
 )
-from training.data.sensor import backlit, random_sensor
+from training.data.sensor import random_sensor
 
 HAZE_SHARE = 0.5
 SCREEN_SHARE = 0.2
-BACKLIT_SHARE = 0.4
-BACKLIT_GAINS = (2.0, 20.0)
 AIRLIGHT = (0.6, 1.0)
 HAZE_DENSITIES = (0.005, 0.01, 0.015)
 
@@ -75,7 +73,7 @@ class SyntheticSource:
             )
         join = screen_rain if rng.random() < SCREEN_SHARE else add_rain
         rainy = join(clean, rain_layer(size, size, random_rain(rng), rng))
-        return _photographed(rainy, clean, self.sensor, rng)
+        return photographed(rainy, clean, self.sensor, rng)
 
 
 @dataclass(frozen=True)
@@ -98,22 +96,7 @@ class LayerSource:
         clean = mirrored(image[random_window(image, size, rng)], rng)
         window = random_window(pair.clean, size, rng)
         layer = rain_of(pair.rainy[window], pair.clean[window])
-        return _photographed(add_rain(clean, layer), clean, self.sensor, rng)
-
-
-@dataclass(frozen=True)
-class IdentitySource:
-    """Crops of rain-free images, some against the light: they must come out as they went in."""
-
-    images: list[np.ndarray]
-    sensor: float = 0.5
-
-    def crop(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        image = self.images[rng.integers(len(self.images))]
-        clean = image[random_window(image, size, rng)]
-        if rng.random() < BACKLIT_SHARE:
-            clean = backlit(clean, rng.uniform(*BACKLIT_GAINS))
-        return _photographed(clean, clean, self.sensor, rng)
+        return photographed(add_rain(clean, layer), clean, self.sensor, rng)
 
 
 def random_window(image: np.ndarray, size: int, rng: np.random.Generator) -> tuple[slice, slice]:
@@ -128,9 +111,10 @@ def mirrored(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return crop[..., :: -1 if down else 1, :: -1 if across else 1, :]
 
 
-def _photographed(
+def photographed(
     rainy: np.ndarray, clean: np.ndarray, share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Give a share of the crops the noise and the JPEG of one camera, the same in both."""
     if rng.random() >= share:
         return rainy, clean
     sensor = random_sensor(rng)
