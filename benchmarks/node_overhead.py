@@ -108,15 +108,8 @@ def stack(frames: int) -> None:
         spin_until(lambda: False, start + (index + 1) / RATE)
     spin_until(lambda: False, time.monotonic() + 1)
     came = [latency for stamp, latency in latencies.items() if stamp >= first]
-    print(
-        json.dumps(
-            {
-                'sent': frames,
-                'arrived': len(came),
-                'latency_ms': round(statistics.median(came) * 1e3, 1) if came else None,
-            }
-        )
-    )
+    median_ms = round(statistics.median(came) * 1e3, 1) if came else None
+    print(json.dumps({'sent': frames, 'arrived': len(came), 'latency_ms': median_ms}))
 
 
 def measure(frames: int, profile: Path | None) -> dict[str, float]:

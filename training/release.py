@@ -60,16 +60,7 @@ def release(
     :raises OSError: a file cannot be written.
     """
     check_writable(folder)
-    images = [image for path in rain_free for image in read_images(path)]
-    network = load_network(weights).half().float()
-    if images:
-        calibrate_bias(network, images)
-    network.half()
-    for weight_name, weight in network.state_dict().items():
-        if not weight.isfinite().all():
-            raise ModelError(
-                f"{weights}: weight '{weight_name}' is too large for float16; train the model anew"
-            )
+    network = _rounded(weights, [image for path in rain_free for image in read_images(path)])
     rounded = save(network.state_dict(), {'shape': network.shape.to_json()})
     graph = frame_graph(network.float())
     half = onnx.ModelProto()
@@ -89,6 +80,20 @@ def release(
         for file in files:
             os.replace(Path(complete) / file, folder / file)
     update_manifest(folder, files)
+
+
+def _rounded(weights: Path, rain_free: Sequence[np.ndarray]) -> DerainNetwork:
+    """Return a trained network in float16, its last bias set by rain-free images."""
+    network = load_network(weights).half().float()
+    if rain_free:
+        calibrate_bias(network, rain_free)
+    network.half()
+    for name, weight in network.state_dict().items():
+        if not weight.isfinite().all():
+            raise ModelError(
+                f"{weights}: weight '{name}' is too large for float16; train the model anew"
+            )
+    return network
 
 
 def calibrate_bias(network: DerainNetwork, images: Iterable[np.ndarray]) -> None:
