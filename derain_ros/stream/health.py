@@ -87,8 +87,8 @@ class Health:
         """
         if result.fate is Fate.DERAINED:
             self._latencies_ms.append(result.latency_s * 1e3)
-        elif result.fate is Fate.BYPASSED:
-            self._bypass_reason = result.reason
+        # of another fate: not switched off any more, though the window still shows some that were
+        self._bypass_reason = result.reason if result.fate is Fate.BYPASSED else ''
         if result.inspection is not None:
             self._rain.append(result.inspection.rain)
         self._ages_ms.append(age_s * 1e3)

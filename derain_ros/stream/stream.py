@@ -36,10 +36,15 @@ class Job:
 
     def pass_through(self, reason: str, *, fate: Fate = Fate.PASSED_THROUGH) -> None:
         """Deliver the image unchanged, unless it contradicts itself."""
-        if self.stream.codec.is_consistent(self.message):
+        codec = self.stream.codec
+        if codec.is_consistent(self.message):
             self.stream.settle(self, fate, self.message, reason)
-        else:
-            self.stream.settle(self, Fate.DROPPED, None, reason)
+            return
+        try:
+            codec.read(self.message)
+        except Exception as error:  # what is wrong with it, whatever it was that came first
+            reason = str(error)
+        self.stream.settle(self, Fate.DROPPED, None, reason)
 
 
 class Stream:

@@ -4,6 +4,7 @@ import pytest
 
 from derain_ros.stream.fates import Counts, Fate, Result
 from derain_ros.stream.health import Health, Level, Report, Snapshot
+from derain_ros.stream.policy import DRY, SWITCHED_OFF
 
 
 class Engine:
@@ -142,10 +143,22 @@ def test_what_keeps_the_engine_from_the_gpu_is_a_warning(stream):
     assert (report.level, report.message) == (Level.WARN, stream.engine.problem)
 
 
-def test_switched_off_is_not_ok(stream):
+def test_switched_off_is_not_ok_until_an_image_is_derained_again(stream):
+    stream.health.add_result(Result(Fate.BYPASSED, object(), SWITCHED_OFF, 0.001), age_s=0.1)
     stream.add(received=10, bypassed=10)
     report = stream.report()
     assert (report.level, report.message) == (Level.WARN, 'de-raining is switched off')
+    stream.health.add_result(Result(Fate.DERAINED, object(), '', 0.01), age_s=0.1)
+    stream.add(received=10, derained=10)
+    report = stream.report()
+    assert (report.level, report.message) == (Level.OK, 'de-raining')
+
+
+def test_dry_weather_is_ok(stream):
+    stream.health.add_result(Result(Fate.BYPASSED, object(), DRY, 0.001), age_s=0.1)
+    stream.add(received=10, bypassed=10)
+    report = stream.report()
+    assert (report.level, report.message) == (Level.OK, 'dry: images pass through unchanged')
 
 
 def test_several_problems_are_all_said_the_worst_first(stream):

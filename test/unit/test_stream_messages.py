@@ -57,6 +57,14 @@ def test_an_image_that_contradicts_itself_is_dropped(camera, broken):
     assert camera.results[0].message is None
 
 
+def test_an_image_that_contradicts_itself_says_so_though_deraining_is_switched_off(camera):
+    camera.stream.policy.gate.mode = 'off'
+    camera.send(Message(32, 48, 'bgr8', 144, data=bytes(100)))
+    until(lambda: camera.results)
+    assert camera.results[0].fate is Fate.DROPPED
+    assert '100 bytes of data, but 32 rows with a step of 144 take' in camera.results[0].reason
+
+
 @pytest.mark.parametrize(
     'encoding, channels, rows',
     [('mono8', 1, 32), ('nv12', 1, 48), ('yuv422', 2, 32), ('rgb16', 6, 32), ('bgra8', 4, 32)],
