@@ -12,10 +12,10 @@ from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility
 from rclpy.subscription import Subscription
 from rclpy.utilities import get_rmw_implementation_identifier
+from sensor_msgs.msg import Image
 
 from derain_ros.node.transport import profile_variable
 
-IMAGE = 'sensor_msgs/msg/Image'
 SHARED_MEMORY = Path('/dev/shm')
 # processes that each take a segment: camera, node, and whoever looks at the result
 PROCESSES = 3
@@ -24,9 +24,10 @@ PROCESSES = 3
 def why_silent(node: Node, subscription: Subscription[Any], seconds: float) -> str:
     """Return what hinders images from coming, and what to do."""
     topic = subscription.topic_name
+    wanted = f'sensor_msgs/msg/{subscription.msg_type.__name__}'
     publishers = node.get_publishers_info_by_topic(topic)
-    cameras = [publisher for publisher in publishers if publisher.topic_type == IMAGE]
-    others = {publisher.topic_type for publisher in publishers} - {IMAGE}
+    cameras = [publisher for publisher in publishers if publisher.topic_type == wanted]
+    others = {publisher.topic_type for publisher in publishers} - {wanted}
     silence = f'no image on {topic} for {seconds:.0f} s: '
     for camera in cameras:
         compatible, reason = qos_check_compatible(camera.qos_profile, subscription.qos_profile)
@@ -42,12 +43,13 @@ def why_silent(node: Node, subscription: Subscription[Any], seconds: float) -> s
             '(docs/transport.md)'
         )
     if others:
-        return silence + (f'{", ".join(sorted(others))} is published there, and {IMAGE} is needed')
-    if node.count_publishers(f'{topic}/compressed'):
-        return silence + (
-            f'only {topic}/compressed is published, and {IMAGE} is needed; put "ros2 run '
-            f'image_transport republish" in between'
-        )
+        return silence + f'{", ".join(sorted(others))} is published there, and {wanted} is needed'
+    if subscription.msg_type is Image:
+        other, transport = f'{topic}/compressed', 'compressed'
+    else:
+        other, transport = topic.removesuffix('/compressed'), 'raw'
+    if node.count_publishers(other):
+        return silence + f'only {other} is published: set image_transport to {transport}'
     return silence + 'is a camera publishing there?'
 
 

@@ -62,8 +62,24 @@ def test_a_camera_that_publishes_compressed_images_alone_is_named(stack, start):
     stack.destroy_publisher(stack.camera)
     stack.create_publisher(CompressedImage, f'{topic}/compressed', qos_profile_sensor_data)
     stack.until(
-        lambda: any(f'only {topic}/compressed is published' in text for text in stack.warnings())
+        lambda: any(
+            f'only {topic}/compressed is published: set image_transport to compressed' in text
+            for text in stack.warnings()
+        )
     )
+
+
+def test_a_camera_that_publishes_raw_images_alone_is_named(stack, start):
+    start('-p', 'image_transport:=compressed')
+    topic = f'{stack.get_namespace()}/image_raw'
+    stack.until(
+        lambda: any(
+            f'only {topic} is published: set image_transport to raw' in text
+            for text in stack.warnings()
+        )
+    )
+    stack.create_publisher(CompressedImage, f'{topic}/compressed', qos_profile_sensor_data)
+    stack.until(lambda: 'a camera is connected and sends nothing' in stack.statuses[-1].message)
 
 
 def test_a_shared_memory_too_small_for_the_profile_is_named(ros, monkeypatch):
