@@ -167,6 +167,8 @@ class Camera:
 
     def _deliver(self, result: Result) -> None:
         """Publish a result; called on a thread of the scheduler."""
+        if not self._node.context.ok():  # after a signal nothing can be published or logged
+            return
         if result.fate in (Fate.PASSED_THROUGH, Fate.DROPPED):
             fate = 'dropped' if result.fate is Fate.DROPPED else 'passed through unchanged'
             self._warn(f'image {fate}: {result.reason}')

@@ -194,14 +194,15 @@ class DerainNode(LifecycleNode):
         return result
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        response.success = self._state == 'active'
+        if not response.success:
+            response.message = f'the node is {self._state}: activate it first'
+            return response
         for camera in self._cameras:
             camera.enable(request.data)
-        response.success = self._state == 'active'
-        response.message = (
-            f'de-raining is switched {"on" if request.data else "off"}'
-            if response.success
-            else f'the node is {self._state}: activate it first'
-        )
+        response.message = f'de-raining is switched {"on" if request.data else "off"}'
+        if request.data and read_settings(self).gate == 'off':
+            response.message += ', but the parameter gate is off: set it to always or auto'
         return response
 
     def _report(self) -> None:

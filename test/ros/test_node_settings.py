@@ -3,6 +3,7 @@
 import contextlib
 
 from helpers.stack import image
+from lifecycle_msgs.msg import Transition
 import pytest
 from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -19,6 +20,25 @@ def test_de_raining_is_switched_off_by_hand(stack, start):
     assert stack.send(image()) == image()
     stack.until(lambda: 'de-raining is switched off' in stack.statuses[-1].message)
     assert stack.call(SetBool, 'enable', SetBool.Request(data=True)).success
+    assert stack.send(image()) != image()
+
+
+def test_switched_on_while_the_gate_is_off_says_so(stack, start):
+    start('-p', 'gate:=off')
+    stack.until(lambda: stack.statuses and stack.statuses[-1].message == 'de-raining')
+    answer = stack.call(SetBool, 'enable', SetBool.Request(data=True))
+    assert answer.success
+    assert 'de-raining is switched on, but the parameter gate is off' in answer.message
+
+
+def test_an_inactive_node_is_not_switched(stack, start):
+    start('-p', 'autostart:=false')
+    assert stack.transition(Transition.TRANSITION_CONFIGURE)
+    answer = stack.call(SetBool, 'enable', SetBool.Request(data=False))
+    assert not answer.success
+    assert answer.message == 'the node is inactive: activate it first'
+    assert stack.transition(Transition.TRANSITION_ACTIVATE)
+    stack.connect()
     assert stack.send(image()) != image()
 
 
