@@ -36,7 +36,10 @@ def before_after(source: Source, flight: Flight, bag: Path) -> Iterator[tuple[Sh
 def write_results(source: Source, flight: Flight, out: Path) -> dict:
     """Write pictures and report into a folder; return the report."""
     scores, sheet = [], []
-    shown = set(np.linspace(0, len(flight.arrived) - 1, ROWS + 2).round().astype(int)[1:-1])
+    arrived = len(flight.arrived)
+    rows = min(ROWS, arrived)
+    # the frame in the middle of each of as many equal parts
+    shown = {arrived * (2 * row + 1) // (2 * rows) for row in range(rows)}
 
     def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for index, (shot, after) in enumerate(before_after(source, flight, out / BAG)):
