@@ -186,6 +186,8 @@ def _refusal(parameter: Parameter[Any], is_configured: bool, is_started: bool) -
         return f'{name} is {value}: give a number'
     if declared.choices and _text(value) not in declared.choices:
         return f'{name} is {quoted(str(value))}: give one of {", ".join(declared.choices)}'
+    if name == 'cameras' and value and len(set(value)) < len(value):
+        return f'{name} is {quoted(str(list(value)))}: name every camera once'
     if declared.read == 'configure' and is_configured:
         return (
             f'{name} is read in configure: deactivate and clean up the node, set it, then '

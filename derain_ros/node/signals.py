@@ -22,7 +22,8 @@ class Signals:
     """The signals of one camera: ``~/rain`` and ``~/debug/...``, below its name if it has one."""
 
     def __init__(self, node: Node, camera: str) -> None:
-        prefix = f'~/{camera}/' if camera else '~/'
+        # the name of a camera may be absolute
+        prefix = f'~/{camera.strip("/")}/' if camera else '~/'
         self._node = node
         self._publishers: dict[str, Publisher[Float32]] = {
             topic: node.create_publisher(Float32, prefix + topic, 5) for topic in TOPICS

@@ -70,6 +70,11 @@ class Policy:
             )
         return Decision(Action.DERAIN)
 
+    def set_deadline(self, deadline_s: float) -> None:
+        """Change the deadline; an engine that was too slow for another one is tried at once."""
+        if deadline_s != self.deadline_s:
+            self.deadline_s, self._misses = deadline_s, 0
+
     @property
     def is_slow(self) -> bool:
         """Whether the engine is too slow for this stream."""

@@ -71,7 +71,7 @@ class Scheduler:
     def set_deadline(self, stream: Stream, deadline_s: float) -> None:
         """Change the deadline of a stream, from the image that waits on."""
         with self._lock:
-            stream.policy.deadline_s = deadline_s
+            stream.policy.set_deadline(deadline_s)
             self._due.notify()
 
     @property

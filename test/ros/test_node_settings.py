@@ -2,7 +2,7 @@
 
 import contextlib
 
-from helpers.stack import image
+from helpers.stack import image, PATIENCE
 from lifecycle_msgs.msg import Transition
 import pytest
 from rclpy.qos import qos_profile_sensor_data, QoSDurabilityPolicy, QoSReliabilityPolicy
@@ -42,9 +42,16 @@ def test_an_inactive_node_is_not_switched(stack, start):
     assert stack.send(image()) != image()
 
 
+def test_a_camera_that_is_named_twice_is_refused(start):
+    process = start('-p', 'cameras:=[front, front]')
+    assert process.wait(timeout=PATIENCE) == 2
+    assert 'name every camera once' in process.log.read_text()
+
+
 def test_several_cameras_share_one_node(stack, start):
-    start('-p', 'cameras:=[front, left]')
-    came: dict[str, list[Image]] = {'front': [], 'left': []}
+    left = f'{stack.get_namespace()}/left'  # names may be absolute
+    start('-p', f'cameras:=[front, {left}]')
+    came: dict[str, list[Image]] = {'front': [], left: []}
     cameras = {}
     for name, images in came.items():
         cameras[name] = stack.create_publisher(Image, f'{name}/image_raw', qos_profile_sensor_data)

@@ -55,6 +55,15 @@ def test_a_probe_in_time_ends_it():
     assert policy.decide(100.1, 100.1).action is Action.DERAIN
 
 
+def test_another_deadline_is_tried_at_once():
+    policy = Policy(deadline_s=1.0)
+    slow(policy, now=100.0)
+    policy.set_deadline(1.0)
+    assert policy.decide(100.1, 100.1).action is Action.PASS_THROUGH, 'it is the same'
+    policy.set_deadline(5.0)
+    assert policy.decide(100.1, 100.1).action is Action.DERAIN
+
+
 def test_a_miss_between_successes_is_no_run():
     policy = Policy(deadline_s=1.0)
     for _ in range(20):
