@@ -10,7 +10,7 @@ import numpy as np
 
 from derain_ros.engine.base import Engine
 from derain_ros.stream.fates import Counts, Fate, Result
-from derain_ros.stream.policy import SWITCHED_OFF
+from derain_ros.stream.policy import DRY, SWITCHED_OFF
 
 REPORT_PERIOD_S = 1.0
 # Reports over which shares are taken: one late image is no trend.
@@ -118,7 +118,8 @@ class Health:
             **self._speed(now.counts.since(before.counts)),
         }
         if not problems:
-            is_dry = now.counts.since(before.counts).fates[Fate.BYPASSED] > 0
+            bypassed = now.counts.since(before.counts).fates[Fate.BYPASSED]
+            is_dry = bypassed and self._bypass_reason == DRY
             message = 'dry: images pass through unchanged' if is_dry else 'de-raining'
             return Report(Level.OK, message, values)
         return Report(problems[0][0], '; '.join(text for _, text in problems), values)
