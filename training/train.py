@@ -63,7 +63,12 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
                     f'{run.precision}'
                 )
         data = read_data(config, root)  # last, because it may take hours
-        take_steps(run, data, out, rank, processes)
+        try:
+            take_steps(run, data, out, rank, processes)
+        except KeyboardInterrupt:
+            if rank == 0:
+                print(stopped(run, out))
+            raise
 
 
 def start_run(config: Config, device: torch.device, out: Path, resume: bool) -> Run:
@@ -74,6 +79,16 @@ def start_run(config: Config, device: torch.device, out: Path, resume: bool) -> 
     if not resume:
         raise RunError(f'{out}: holds a run; --resume it, or train into another --out')
     return Run(config, device, checkpoint)
+
+
+def stopped(run: Run, out: Path) -> str:
+    """Return where a run was stopped, and what is left of it."""
+    kept = (out / 'checkpoint.pt').exists()
+    return f'{out}: stopped at step {run.step}; ' + (
+        f'--resume goes on from its last checkpoint, one every {run.config.checkpoint_every} steps'
+        if kept
+        else f'nothing is kept before the first checkpoint, at {run.config.checkpoint_every} steps'
+    )
 
 
 def take_steps(run: Run, data: Data, out: Path, rank: int, processes: int) -> None:
@@ -92,7 +107,7 @@ def take_steps(run: Run, data: Data, out: Path, rank: int, processes: int) -> No
     with tqdm(
         total=config.steps,
         initial=run.step,
-        unit='img',
+        unit='crop',
         disable=rank > 0,
         unit_scale=config.batch * processes,
         mininterval=1,

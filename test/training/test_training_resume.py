@@ -46,6 +46,27 @@ def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(
     assert_equal(weights(tmp_path / 'halves'), weights(tmp_path / 'whole'))
 
 
+@pytest.mark.parametrize(
+    ('every', 'left'),
+    [
+        (3, '--resume goes on from its last checkpoint, one every 3 steps'),
+        (5, 'nothing is kept before the first checkpoint, at 5 steps'),
+    ],
+)
+def test_a_run_that_is_interrupted_says_what_is_left_of_it(
+    every: int,
+    left: str,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    config = read_config(experiment(tmp_path, checkpoint_every=every))
+    train_in_halves(config, data, tmp_path / 'out', monkeypatch)
+
+    assert f'{tmp_path / "out"}: stopped at step 4; {left}\n' in capsys.readouterr().out
+
+
 def test_resuming_what_was_never_begun_is_said(
     data: Path, config: Config, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
