@@ -4,6 +4,7 @@ import pytest
 
 from derain_ros.stream.fates import Counts, Fate, Result
 from derain_ros.stream.health import Health, Level, Report, Snapshot
+from derain_ros.stream.policy import SWITCHED_OFF
 
 
 class Engine:
@@ -117,6 +118,23 @@ def test_no_image_derained_is_an_error(stream, fate):
     assert report.message == 'no image is de-rained: out of memory'
 
 
+@pytest.mark.parametrize('seconds_between', [2, 3, 5])
+def test_a_slow_camera_of_which_no_image_is_derained_is_never_ok(stream, seconds_between):
+    for second in range(15):
+        if second % seconds_between == 0:
+            stream.health.add_problem('out of memory')
+            stream.add(received=1, passed_through=1)
+        assert stream.report().level is not Level.OK
+
+
+def test_a_slow_camera_is_ok_once_an_image_is_derained(stream):
+    stream.health.add_problem('out of memory')
+    stream.add(received=1, passed_through=1)
+    levels = [stream.report().level for _ in range(2)]
+    stream.add(received=1, derained=1)
+    assert [*levels, stream.report().level] == [Level.WARN, Level.WARN, Level.OK]
+
+
 def test_an_engine_that_hangs_is_an_error(stream):
     stream.overdue_s = 3.2
     stream.add(received=1)
@@ -143,6 +161,7 @@ def test_what_keeps_the_engine_from_the_gpu_is_a_warning(stream):
 
 
 def test_switched_off_is_not_ok(stream):
+    stream.health.add_result(Result(Fate.BYPASSED, object(), SWITCHED_OFF, 0.0), age_s=0.1)
     stream.add(received=10, bypassed=10)
     report = stream.report()
     assert (report.level, report.message) == (Level.WARN, 'de-raining is switched off')
