@@ -15,7 +15,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from derain_ros.node.transport import profile_variable
 
-IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED = '/compressed'
 SHARED_MEMORY = Path('/dev/shm')
 # processes that each take a segment: camera, node, and whoever looks at the result
 PROCESSES = 3
@@ -25,8 +25,9 @@ def why_silent(node: Node, subscription: Subscription[Any], seconds: float) -> s
     """Return what hinders images from coming, and what to do."""
     topic = subscription.topic_name
     publishers = node.get_publishers_info_by_topic(topic)
-    cameras = [publisher for publisher in publishers if publisher.topic_type == IMAGE]
-    others = {publisher.topic_type for publisher in publishers} - {IMAGE}
+    needed = f'sensor_msgs/msg/{subscription.msg_type.__name__}'
+    cameras = [publisher for publisher in publishers if publisher.topic_type == needed]
+    others = {publisher.topic_type for publisher in publishers} - {needed}
     silence = f'no image on {topic} for {seconds:.0f} s: '
     for camera in cameras:
         compatible, reason = qos_check_compatible(camera.qos_profile, subscription.qos_profile)
@@ -42,12 +43,16 @@ def why_silent(node: Node, subscription: Subscription[Any], seconds: float) -> s
             '(docs/transport.md)'
         )
     if others:
-        return silence + (f'{", ".join(sorted(others))} is published there, and {IMAGE} is needed')
-    if node.count_publishers(f'{topic}/compressed'):
         return silence + (
-            f'only {topic}/compressed is published, and {IMAGE} is needed; put "ros2 run '
-            f'image_transport republish" in between'
+            f'{", ".join(sorted(others))} is published there, and {needed} is needed'
         )
+    other, transport = (
+        (topic.removesuffix(COMPRESSED), 'raw')
+        if topic.endswith(COMPRESSED)
+        else (topic + COMPRESSED, 'compressed')
+    )
+    if node.count_publishers(other):
+        return silence + f'only {other} is published; set image_transport to {transport}'
     return silence + 'is a camera publishing there?'
 
 

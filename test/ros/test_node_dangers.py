@@ -97,6 +97,19 @@ def test_a_camera_that_publishes_compressed_images_alone_is_named(stack, start):
     )
 
 
+def test_a_camera_that_publishes_raw_images_alone_is_named(stack, start):
+    start('-p', 'image_transport:=compressed')
+    reason = f'only {stack.get_namespace()}/image_raw is published; set image_transport to raw'
+    stack.until(lambda: any(reason in warning for warning in stack.warnings()))
+
+
+def test_a_compressed_camera_that_sends_nothing_is_connected(stack, start):
+    start('-p', 'image_transport:=compressed')
+    stack.create_publisher(CompressedImage, 'image_raw/compressed', qos_profile_sensor_data)
+    reason = 'a camera is connected and sends nothing'
+    stack.until(lambda: any(reason in warning for warning in stack.warnings()))
+
+
 def test_a_shared_memory_too_small_for_the_profile_is_named(ros, monkeypatch):
     monkeypatch.setenv(profile_variable(), str(ROOT / 'config' / 'fastdds_shm.xml'))
     usage = type('Usage', (), {'total': 64 * 2**20})
