@@ -39,6 +39,7 @@ class Job:
         if self.stream.codec.is_consistent(self.message):
             self.stream.settle(self, fate, self.message, reason)
         else:
+            reason = f'it contradicts itself, so that it is no image ({reason})'
             self.stream.settle(self, Fate.DROPPED, None, reason)
 
 

@@ -57,6 +57,14 @@ def test_an_image_that_contradicts_itself_is_dropped(camera, broken):
     assert camera.results[0].message is None
 
 
+def test_a_dropped_image_is_said_to_contradict_itself_also_where_nothing_reads_it(camera):
+    camera.stream.policy.gate.mode = 'off'
+    camera.send(Message(32, 48, 'bgr8', 144, data=bytes(100)))
+    until(lambda: camera.results)
+    assert camera.results[0].fate is Fate.DROPPED
+    assert camera.results[0].reason.startswith('it contradicts itself')
+
+
 @pytest.mark.parametrize(
     'encoding, channels, rows',
     [('mono8', 1, 32), ('nv12', 1, 48), ('yuv422', 2, 32), ('rgb16', 6, 32), ('bgra8', 4, 32)],
