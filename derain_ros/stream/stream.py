@@ -83,7 +83,7 @@ class Stream:
             return job
 
     def settle(self, job: Job, fate: Fate, message: Any, reason: str) -> None:
-        """Give an image its fate and deliver it, unless it has one already."""
+        """Set the fate of an image and deliver it, unless it has one already."""
         with self._delivery:
             with self._lock:
                 if job.is_settled:
