@@ -1,5 +1,6 @@
 """De-raining of arrays: the public face of the package."""
 
+from pathlib import Path
 import threading
 from types import TracebackType
 
@@ -19,7 +20,9 @@ class Derainer:
     about a second; sizes seen lately stay compiled.
     """
 
-    def __init__(self, model: str = 'fast', *, engine: str = 'auto', order: Order = 'bgr') -> None:
+    def __init__(
+        self, model: str | Path = 'fast', *, engine: str = 'auto', order: Order = 'bgr'
+    ) -> None:
         """
         Load a model.
 
@@ -34,8 +37,8 @@ class Derainer:
         """
         if order not in ('bgr', 'rgb'):
             raise ImageError(f"order {order!r} is unknown; give 'bgr' or 'rgb'")
-        self._model, self._order = model, order
-        self._engine = create_engine(engine, model)
+        self._model, self._order = str(model), order
+        self._engine = create_engine(engine, self._model)
         self._lock = threading.Lock()
 
     @property

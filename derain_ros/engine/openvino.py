@@ -101,7 +101,8 @@ class OpenVinoEngine(Engine):
         check_frames(frames, out)
         end = None if timeout is None else time.monotonic() + timeout
         # held until the request is done: OpenVINO shares its memory without owning it
-        contiguous = np.ascontiguousarray(frames)
+        # of read-only frames it takes no tensor, though it only reads them
+        contiguous = np.require(frames, requirements=['C', 'W'])
         try:
             request = self._request(frames.shape, order, timeout)
             request.set_input_tensor(openvino.Tensor(contiguous, shared_memory=True))

@@ -43,6 +43,7 @@ PLACE = np.dtype(
     [(name, np.int64) for name in ('stamp_ns', 'topic', 'kind', 'file', 'block', 'offset')]
 )
 ROW = struct.Struct('=6q')
+LATEST_NS = 2**63 - 1  # a damaged stamp of MCAP may be later
 # rosbag2 may compress each message; its size before is that of an image, not of a bomb
 LARGEST_MESSAGE_BYTES = 2**30
 
@@ -116,7 +117,7 @@ def index_bag(path: Path, scratch: Path) -> BagIndex:
                     kind = KINDS.index(place.channel[1:])
                     topic = topics.setdefault(place.channel.topic, len(topics))
                     where = (topic, kind, number, place.block, place.offset)
-                    places += ROW.pack(place.stamp_ns, *where)
+                    places += ROW.pack(min(place.stamp_ns, LATEST_NS), *where)
         except Exception as error:  # damage shows in many ways
             problems.append(f'{part}: damaged ({str(error) or type(error).__name__})')
     if not places and problems:

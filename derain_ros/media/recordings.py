@@ -50,11 +50,10 @@ def storage_files(path: Path) -> tuple[list[Path], list[str]]:
     if not path.is_dir():
         return [path], []
     names: list[str] = []
-    with suppress(OSError, yaml.YAMLError, LookupError, TypeError, UnicodeDecodeError):
+    with suppress(Exception):  # damage shows in many ways
         metadata = yaml.safe_load((path / 'metadata.yaml').read_text())
-        names = [
-            Path(n).name for n in metadata['rosbag2_bagfile_information']['relative_file_paths']
-        ]
+        paths = metadata['rosbag2_bagfile_information']['relative_file_paths']
+        names = [Path(name).name for name in paths] if isinstance(paths, list) else []
     if names:
         found = [_found(path / name) for name in names]
         problems = [f'{path / name}: is missing' for name, file in zip(names, found) if not file]

@@ -24,6 +24,9 @@ from derain_ros.media.images import (
     VIDEO_SUFFIXES,
 )
 
+# of FFmpeg, which plays a picture as a video of one frame
+PICTURE_FORMATS = ('_pipe', 'image2')
+
 
 class VideoFacts(NamedTuple):
     """
@@ -136,6 +139,11 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     with container:
         if not container.streams.video:
             raise DataError(f'{path}: not a video that can be read (it holds no pictures)')
+        if container.format.name.endswith(PICTURE_FORMATS):
+            raise DataError(
+                f'{path}: is a single picture, where a video is needed; as a picture it is read '
+                'once it is a PNG or JPEG file, and named so'
+            )
         stream = container.streams.video[0]
         if stream.width * stream.height > LARGEST_PX:
             raise DataError(

@@ -188,3 +188,21 @@ class Camera:
         """Say it in the log, and in the next report."""
         self._health.add_problem(problem)
         self._log.error(self.name, f'{self.name}: {problem}' if self.name else problem)
+
+
+def topic_conflict(cameras: list[Camera]) -> str:
+    """Return which topic the cameras of one node may not share, and why; empty if they do not."""
+    inputs = [camera.input_topic for camera in cameras]
+    outputs = [topic for camera in cameras for topic in camera.outputs.topics]
+    for topic in outputs:
+        if topic in inputs:
+            return (
+                f'{topic} is image_raw and image_derained of this node, so that images would '
+                'circle for ever: remap one of them'
+            )
+        if outputs.count(topic) > 1:
+            return (
+                f'{topic} is image_derained of several cameras: name each camera once, and give '
+                'each an output of its own'
+            )
+    return ''

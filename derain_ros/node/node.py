@@ -13,7 +13,7 @@ from std_srvs.srv import SetBool
 
 from derain_ros.engine.base import Engine
 from derain_ros.engine.factory import create_engine
-from derain_ros.node.camera import Camera
+from derain_ros.node.camera import Camera, topic_conflict
 from derain_ros.node.causes import shared_memory_problem
 from derain_ros.node.diagnostics import array, status
 from derain_ros.node.log import ThrottledLog
@@ -83,13 +83,9 @@ class DerainNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        inputs = {camera.input_topic for camera in self._cameras}
-        for camera in self._cameras:
-            if camera.outputs.topic in inputs:
-                return self._fail(
-                    f'not activated: {camera.outputs.topic} is image_raw and image_derained of '
-                    f'this node, so that images would circle for ever: remap one of them'
-                )
+        conflict = topic_conflict(self._cameras)
+        if conflict:
+            return self._fail(f'not activated: {conflict}')
         if self._scheduler is not None and not self._scheduler.is_stopped:
             return self._fail(
                 'not activated: the engine is still at work on an image of the time before; '

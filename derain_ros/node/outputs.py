@@ -42,9 +42,10 @@ class Outputs:
             qos_overriding_options=OVERRIDABLE,
         )
         # of the remapped topic, as image_transport does it from Kilted on
+        self.topics = (self.topic, f'{self.topic}/compressed')
         self._compressed: LifecyclePublisher[CompressedImage] = node.create_lifecycle_publisher(
             CompressedImage,
-            f'{self.topic}/compressed',
+            self.topics[1],
             QoSProfile(depth=5),
             event_callbacks=events,
             qos_overriding_options=OVERRIDABLE,

@@ -33,7 +33,7 @@ class Opened(NamedTuple):
 
 def serve(engine: Engine, jobs: list[Job]) -> None:
     """
-    Give each image its fate.
+    Take a batch of images to their fates.
 
     :param jobs: one image each of several streams, of one kind.
     """

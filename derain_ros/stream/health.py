@@ -71,7 +71,7 @@ class Health:
         self._window: deque[Snapshot] = deque([Snapshot(Counts(), 0, 0.0)], maxlen=WINDOW + 1)
         self._reported_at = clock()
         self._rain: deque[float] = deque(maxlen=1000)
-        self._silent = 0
+        self._silent, self._failing = 0, 0
         self._last_reason, self._bypass_reason = '', ''
 
     def add_problem(self, problem: str) -> None:
@@ -106,6 +106,7 @@ class Health:
         before, self._silent = self._window[-1], self._silent + 1
         if now.counts.received > before.counts.received:
             self._silent = 0
+        self._count_failing(now.counts.since(before.counts))
         self._window.append(now)
         problems = sorted(self._find_problems(engine, silence), key=lambda one: -one[0])
         values = {
@@ -124,6 +125,13 @@ class Health:
             return Report(Level.OK, message, values)
         return Report(problems[0][0], '; '.join(text for _, text in problems), values)
 
+    def _count_failing(self, new: Counts) -> None:
+        """Count the images that failed in a row: of a slow camera few come within the window."""
+        if new.fates[Fate.DERAINED] or new.fates[Fate.BYPASSED] or self._silent >= SILENT_REPORTS:
+            self._failing = 0
+        else:
+            self._failing += new.fates[Fate.PASSED_THROUGH] + new.fates[Fate.DROPPED]
+
     def _find_problems(
         self, engine: Engine, silence: Callable[[float], str]
     ) -> list[tuple[Level, str]]:
@@ -134,10 +142,11 @@ class Health:
         if now.overdue_s > 0:
             busy = f'{engine.name} has been at work on one image {now.overdue_s:.1f} s too long'
             problems.append((Level.ERROR, busy))
-        if failed >= FAILING_IMAGES and not recent.fates[Fate.DERAINED]:
+        none_derained = failed >= FAILING_IMAGES and not recent.fates[Fate.DERAINED]
+        if none_derained or self._failing >= FAILING_IMAGES:
             problems.append((Level.ERROR, f'no image is de-rained: {self._last_reason}'))
-        elif latest:
-            problems.append((Level.WARN, latest))
+        elif latest or self._failing:
+            problems.append((Level.WARN, latest or self._last_reason))
         problems += [(Level.WARN, text) for text in self._losses(recent) if text]
         cause = silence(self._silent * REPORT_PERIOD_S) if self._silent >= SILENT_REPORTS else ''
         if cause:

@@ -44,6 +44,7 @@ class Job:
             codec.read(self.message)
         except Exception as error:  # what is wrong with it, whatever it was that came first
             reason = str(error)
+        reason = f'it contradicts itself, so that it is no image ({reason})'
         self.stream.settle(self, Fate.DROPPED, None, reason)
 
 
@@ -87,7 +88,7 @@ class Stream:
             return job
 
     def settle(self, job: Job, fate: Fate, message: Any, reason: str) -> None:
-        """Give an image its fate and deliver it, unless it has one already."""
+        """Set the fate of an image and deliver it, unless it has one already."""
         with self._delivery:
             with self._lock:
                 if job.is_settled:

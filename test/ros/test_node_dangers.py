@@ -8,6 +8,7 @@ import sys
 from diagnostic_msgs.msg import DiagnosticStatus
 from helpers.data import ROOT
 from helpers.stack import image, values
+import pytest
 from rclpy.qos import (
     qos_profile_sensor_data,
     QoSProfile,
@@ -45,6 +46,36 @@ def test_input_and_output_on_one_topic_are_refused(stack, start):
     reason = f'not activated: {topic} is image_raw and image_derained of this node'
     stack.until(lambda: any(reason in warning for warning in stack.warnings()))
     assert reason in process.log.read_text()
+    assert stack.statuses[-1].level == DiagnosticStatus.ERROR
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'topic', 'conflict'),
+    [
+        (
+            ('image_transport:=compressed', 'image_derained:=image_raw'),
+            'image_raw/compressed',
+            'image_raw and image_derained of this node',
+        ),
+        (
+            ('cameras:=[a, b]', 'a/image_derained:=b/image_raw'),
+            'b/image_raw',
+            'image_raw and image_derained of this node',
+        ),
+        (
+            ('cameras:=[a, b]', 'a/image_derained:=b/image_derained'),
+            'b/image_derained',
+            'image_derained of several cameras',
+        ),
+    ],
+)
+def test_topics_that_cameras_of_one_node_may_not_share_are_refused(
+    stack, start, arguments, topic, conflict
+):
+    parameter, remapping = arguments
+    start('-p', parameter, '-r', remapping)
+    reason = f'not activated: {stack.get_namespace()}/{topic} is {conflict}'
+    stack.until(lambda: any(reason in warning for warning in stack.warnings()))
     assert stack.statuses[-1].level == DiagnosticStatus.ERROR
 
 

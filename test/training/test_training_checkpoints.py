@@ -79,6 +79,7 @@ def moments(**changes: torch.Tensor | None) -> Callable[[dict], None]:
         (with_value(torch.zeros(5), 'network', 'image_conversion.bias'), 'size mismatch'),
         (with_value(torch.zeros(5), 'average', 'module.image_conversion.bias'), 'size mismatch'),
         (with_value('many', 'step'), 'not supported between'),
+        (with_value(-5, 'step'), 'a count is below zero'),
         (with_value(None, 'best'), 'NoneType'),
         (with_value(None, 'network'), 'NoneType'),
         (with_value({}, 'average'), 'image_conversion.bias'),

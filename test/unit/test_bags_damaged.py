@@ -91,6 +91,22 @@ def test_messages_that_sqlite_has_not_written_to_its_database_are_read(tmp_path,
     assert [path.name for path in scratch.iterdir()] == ['0_rain.db3']
 
 
+@pytest.mark.parametrize(
+    'metadata',
+    [
+        '[' * 3000,
+        'rosbag2_bagfile_information: {relative_file_paths: rain.mcap}',
+        'rosbag2_bagfile_information: {relative_file_paths: [1, 2]}',
+    ],
+)
+def test_damaged_metadata_cost_no_image(metadata, tmp_path, scratch):
+    bag = write_bag(tmp_path / 'rain', 'mcap')
+    (bag / 'metadata.yaml').write_text(metadata)
+    index = index_bag(bag, scratch)
+    assert bag_shades(index) == TEN
+    assert 'metadata.yaml: is damaged' in index.problems[0]
+
+
 def test_a_part_that_is_missing_is_named(tmp_path, scratch):
     bag = write_bag(tmp_path / 'rain', 'mcap')
     text = (bag / 'metadata.yaml').read_text()

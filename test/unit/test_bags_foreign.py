@@ -5,6 +5,7 @@ import sqlite3
 
 import cv2
 from helpers.bags import bag_shades, COMPRESSED, grey, storage_file, TOPIC, write_bag
+from mcap.reader import make_reader
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 import pytest
@@ -101,3 +102,21 @@ def test_a_wrong_md5_or_definition_of_ros1_costs_nothing(tmp_path, scratch):
     bag.write_bytes(data.replace(b'\nstring format', b'\n!!!!!! format'))
     index = index_bag(bag, scratch)
     assert (index.topics, bag_shades(index)) == ([TOPIC, '/other'], TEN)
+
+
+def test_a_stamp_beyond_all_time_costs_no_image(tmp_path, scratch):
+    path = foreign_mcap(tmp_path / 'rain.mcap', 'ros2')
+    with path.open('rb') as source, (tmp_path / 'late.mcap').open('wb') as target:
+        writer = McapWriter(target)
+        writer.start(profile='ros2')
+        for number, (schema, about, message) in enumerate(make_reader(source).iter_messages()):
+            if number == 0:
+                definition = writer.register_schema(schema.name, schema.encoding, schema.data)
+                channel = writer.register_channel(TOPIC, about.message_encoding, definition)
+            # as a recorder writes it that knows no stamp
+            stamp_ns = 2**64 - 1 if number == 3 else number
+            writer.add_message(channel, stamp_ns, message.data, 0)
+        writer.finish()
+    index = index_bag(tmp_path / 'late.mcap', scratch)
+    assert sorted(bag_shades(index)) == TEN
+    assert index.problems == []

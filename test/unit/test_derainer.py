@@ -160,3 +160,15 @@ def test_importing_it_is_light():
 def test_the_version_is_that_of_the_package():
     (version,) = re.findall(r"version='(.+)'", Path(ROOT / 'setup.py').read_text())
     assert derain_ros.__version__ == version
+
+
+def test_a_model_may_be_a_path():
+    with Derainer(MODELS / 'fast.onnx', engine='openvino') as derain:
+        assert derain.model == str(MODELS / 'fast.onnx')
+
+
+def test_read_only_frames_are_derained_as_others(street):
+    frame = np.ascontiguousarray(street)
+    read_only = np.frombuffer(frame.tobytes(), np.uint8).reshape(frame.shape)
+    with Derainer('fast', engine='openvino') as derain:
+        np.testing.assert_array_equal(derain(read_only), derain(frame))

@@ -118,6 +118,23 @@ def test_no_image_derained_is_an_error(stream, fate):
     assert report.message == 'no image is de-rained: out of memory'
 
 
+@pytest.mark.parametrize('seconds_between', [2, 3, 5])
+def test_a_slow_camera_of_which_no_image_is_derained_is_never_ok(stream, seconds_between):
+    for second in range(15):
+        if second % seconds_between == 0:
+            stream.health.add_problem('out of memory')
+            stream.add(received=1, passed_through=1)
+        assert stream.report().level is not Level.OK
+
+
+def test_a_slow_camera_is_ok_once_an_image_is_derained(stream):
+    stream.health.add_problem('out of memory')
+    stream.add(received=1, passed_through=1)
+    levels = [stream.report().level for _ in range(2)]
+    stream.add(received=1, derained=1)
+    assert [*levels, stream.report().level] == [Level.WARN, Level.WARN, Level.OK]
+
+
 def test_an_engine_that_hangs_is_an_error(stream):
     stream.overdue_s = 3.2
     stream.add(received=1)

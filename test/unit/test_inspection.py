@@ -35,6 +35,7 @@ DESTROYED = {
         lambda image: np.random.default_rng(0).integers(0, 256, image.shape, np.uint8),
         'scene|brighter',
     ),
+    'without blue': (lambda image: image * np.array([1, 1, 0], np.uint8), 'a channel'),
     'upside down': (lambda image: image[::-1].copy(), 'scene'),
     'negative': (lambda image: 255 - image, 'scene|brighter'),
 }
@@ -67,6 +68,12 @@ def test_a_plain_image_may_stay_plain(grey):
 def test_a_plain_image_may_not_turn_black():
     plain = np.full((240, 320, 3), 120, np.uint8)
     assert problem_of(plain, np.zeros_like(plain))
+
+
+def test_a_plain_image_may_not_turn_to_noise(picture):
+    plain = np.full_like(picture, 128)
+    noise = np.random.default_rng(0).integers(0, 256, plain.shape, np.uint8)
+    assert 'a plain image changed' in problem_of(plain, noise)
 
 
 @pytest.mark.parametrize('size', [(16, 16), (17, 2000), (1080, 1920)])

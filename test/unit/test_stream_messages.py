@@ -63,6 +63,7 @@ def test_an_image_that_contradicts_itself_says_so_though_deraining_is_switched_o
     until(lambda: camera.results)
     assert camera.results[0].fate is Fate.DROPPED
     assert '100 bytes of data, but 32 rows with a step of 144 take' in camera.results[0].reason
+    assert camera.results[0].reason.startswith('it contradicts itself')
 
 
 @pytest.mark.parametrize(

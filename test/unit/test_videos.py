@@ -104,6 +104,14 @@ def test_what_is_no_video_is_named(tmp_path, content):
             read(tmp_path / 'notes.avi')
 
 
+@pytest.mark.parametrize(('kind', 'name'), [('.jpg', 'a.mp4'), ('.png', 'a'), ('.tiff', 'a.tiff')])
+def test_a_photograph_is_no_video_of_one_frame(tmp_path, kind, name):
+    photograph = np.full((48, 64, 3), 80, np.uint8)
+    (tmp_path / name).write_bytes(cv2.imencode(kind, photograph)[1].tobytes())
+    with pytest.raises(DataError, match=f'{name}: is a single picture'):
+        next(video_frames(tmp_path / name))
+
+
 def test_only_files_are_opened(tmp_path):
     os.mkfifo(tmp_path / 'drive.mp4')
     with pytest.raises(DataError, match=r'drive\.mp4: is a pipe'):

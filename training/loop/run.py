@@ -179,6 +179,8 @@ class Run:
                     part.load_state_dict(state[name])
             for name, kind in COUNTS.items():
                 setattr(self, name, kind(state[name]))
+            if min(self.step, self.skipped, self.skipped_in_a_row) < 0:
+                raise ValueError('a count is below zero')
             if self.step > self.skipped:
                 for optimizer in self.optimizers.values():
                     check_state(optimizer)
