@@ -178,9 +178,9 @@ def test_jpeg_is_that_of_opencv(device, street, quality, height):
     tensor = torch.from_numpy(image.copy()).to(device).permute(2, 0, 1)[None].float()
     decoded = jpeg(tensor, torch.tensor([quality], device=device))[0].permute(1, 2, 0).cpu()
     off = np.abs(decoded.numpy() - expected)
-    assert off.mean() < 0.5
-    assert np.percentile(off, 99) <= 4
-    assert np.abs(expected - image).mean() > 3 * off.mean()
+    # rounding in other places, beside what JPEG itself costs this noisy picture
+    assert off.mean() < 0.2 * np.abs(expected - image).mean()
+    assert np.percentile(off, 99) <= 8
 
 
 def test_layers_fall_on_other_images_than_their_own(device, pairs):

@@ -53,10 +53,10 @@ def test_steps_and_averages_are_those_of_the_cpu(config, read, device, optimizer
 
 
 def test_the_loss_falls(config, read, device):
-    config = replace(config, steps=60, matching=0.0, batch=16, learning_rate=5e-3)
+    config = replace(config, steps=40, matching=0.0, batch=8, learning_rate=5e-3)
     run, crops = DeviceRun(config, device), DeviceCrops(read, device, config)
-    losses = torch.stack([run.learn(crops[step])[0] for step in range(60)])
-    assert losses[-10:].mean() < 0.8 * losses[:5].mean()
+    losses = torch.stack([run.learn(crops[step])[0] for step in range(40)])
+    assert losses[-10:].mean() < 0.9 * losses[:10].mean()
 
 
 def test_a_resumed_run_goes_on_as_if_it_had_not_been_stopped(config, read, device, tmp_path):
@@ -153,7 +153,7 @@ def test_a_run_with_a_clock_ends_in_time_at_the_end_of_its_schedule(config, read
     clock = Clock(minutes=1.0)
     while run.step < run.config.steps:
         run.learn(batch)
-        now[0] += 0.25  # a step of a slow machine
+        now[0] += 1.5  # a step of a slow machine
         clock.fit(run)
     assert 50 <= now[0] <= 60
     assert run.config.steps == run.step
