@@ -28,14 +28,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from training.configuration import Bag, Config, read_config
-from training.data.bags import BagFrames
 from training.data.batches import batches, Crops
 from training.data.dataset import Data, read_data
 from training.data.device.batches import DeviceCrops
 from training.loop.device import FORMATS
 from training.loop.device_run import DeviceRun, WARM_UP_STEPS
 from training.loop.run import Run
-from training.write_bag import write_bag
 
 CONFIG = Path(__file__).resolve().parents[1] / 'training' / 'config' / 'fast.yaml'
 
@@ -111,6 +109,9 @@ def peak_flops(run: Run) -> float:
 
 def measure_bag(images: Path, frames: int) -> dict[str, float]:
     """Return what one process reads from a bag, at random: frames per second, bytes per frame."""
+    from training.data.bags import BagFrames
+    from training.write_bag import write_bag
+
     with TemporaryDirectory() as folder:
         os.environ['XDG_CACHE_HOME'] = folder
         bag = Path(folder) / 'bag'
