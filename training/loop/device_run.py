@@ -69,6 +69,11 @@ class DeviceRun(Run):
             torch.backends.cudnn.benchmark = True
             self._side = torch.cuda.Stream(device)
 
+    @property
+    def records_graph(self) -> bool:
+        """Whether steps are replayed as one CUDA graph, after the first ones."""
+        return self._recordable
+
     def learn(self, batch: Batch) -> Tensor:
         """
         Start one step; on a GPU, do not wait for its end.

@@ -18,8 +18,8 @@ from training.data.dataset import Data
 from training.data.device.images import chance, chosen, ImageStore, mirrored
 from training.data.device.sources import FORMS, images_of, on_device
 
-# about 350 MB of 1280x720, and as much again while the next ones are decoded
-POOL_FRAMES = 128
+# about 700 MB of 1280x720, and as much again while the next ones are taken in
+POOL_FRAMES = 256
 
 
 def can_cut(data: Data) -> bool:
