@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 import time
 
-from helpers.training import assert_equal
+from helpers.training import assert_equal, train_in_halves, weights
 import pytest
 from safetensors.torch import load
 import torch
@@ -19,6 +19,7 @@ from training.loop.clock import Clock
 from training.loop.device_run import DeviceRun
 from training.loop.optimizer import Muon, orthogonal
 from training.loop.run import Run
+import training.train as training
 
 CPU = torch.device('cpu')
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA')
@@ -73,6 +74,17 @@ def test_a_resumed_run_goes_on_as_if_it_had_not_been_stopped(config, read, devic
         assert_equal(load(halves.weights()), load(whole.weights()))
     for name, weight in load(whole.weights()).items():
         torch.testing.assert_close(load(halves.weights())[name], weight, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.usefixtures('one_thread')
+def test_the_command_trains_and_resumes_on_what_it_cuts_on_the_device(
+    config, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training, 'Run', DeviceRun)  # which it takes where there is a GPU
+    monkeypatch.setattr(training, 'Crops', None)
+    training.train(config, data, tmp_path / 'whole', resume=False)
+    assert train_in_halves(config, data, tmp_path / 'halves', monkeypatch)[-1] == 5
+    assert_equal(weights(tmp_path / 'halves'), weights(tmp_path / 'whole'))
 
 
 @pytest.mark.parametrize('kinds', [(Run, DeviceRun), (DeviceRun, Run)])

@@ -45,7 +45,6 @@ def test_a_rehearsed_check_says_of_each_part_what_came_of_it(tmp_path):
     assert document['rehearsal']
     states = {part['name']: part['state'] for part in document['parts']}
     assert states['crops per second of fast, on the device'] == 'passed'
-    assert states['crops per second of reference-heavy, on the device'] == 'passed'
     table = (tmp_path / 'check.md').read_text()
     assert table.startswith('A rehearsal')
     for part in document['parts']:
@@ -130,8 +129,8 @@ def test_states_and_reasons_are_read_from_status_and_output(status, output, expe
 
 def test_engines_are_timed_with_and_without_copies(monkeypatch, tmp_path: Path):
     pytest.importorskip('cuda.bindings', reason='pip install -r requirements/tensorrt.txt')
-    import tensorrt_speed
     from helpers.fake_gpu import FakeTensorRt
+    import tensorrt_speed
 
     from derain_ros.engine.tensorrt import buffers, engine
     from derain_ros.engine.tensorrt.cache import EngineCache
