@@ -145,6 +145,18 @@ def main() -> None:
     if arguments.workers is not None:
         config = replace(config, workers=arguments.workers)
     data = read_data(config, arguments.data)
+    result = sweep(config, data, arguments)
+    if not arguments.device_path and (arguments.data / arguments.bag_images).is_dir():
+        result['bag'] = measure_bag(arguments.data / arguments.bag_images, frames=100)
+        print(
+            'bag            {frames_per_second:8.1f} frames/s of {width}x{height}, '
+            '{bytes_per_frame:.0f} bytes each'.format(**result['bag'])
+        )
+    keep(result, arguments.json)
+
+
+def sweep(config: Config, data: Data, arguments: argparse.Namespace) -> dict:
+    """Measure training with one batch size after another."""
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     result: dict = {'device': torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'}
     result['flops_per_crop'] = flops_per_crop(config)
@@ -160,14 +172,14 @@ def main() -> None:
         )
         result[f'batch {batch}'] = rates
         show(batch, rates)
-    if not arguments.device_path and (arguments.data / arguments.bag_images).is_dir():
-        result['bag'] = measure_bag(arguments.data / arguments.bag_images, frames=100)
-        print(
-            'bag            {frames_per_second:8.1f} frames/s of {width}x{height}, '
-            '{bytes_per_frame:.0f} bytes each'.format(**result['bag'])
-        )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + '\n')
+        keep(result, arguments.json)  # each time, because time may run out
+    return result
+
+
+def keep(result: dict, path: Path | None) -> None:
+    """Write the result where it is asked for."""
+    if path is not None:
+        path.write_text(json.dumps(result, indent=2) + '\n')
 
 
 def show(batch: int, rates: dict[str, float]) -> None:
