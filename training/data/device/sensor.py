@@ -63,12 +63,6 @@ def photographed(rainy: Tensor, clean: Tensor, generator: torch.Generator) -> li
     return pictures
 
 
-def backlit(images: Tensor, gains: Tensor) -> Tensor:
-    """Stretch the contrast of images in grey levels about their means, by gains [N, 1, 1, 1]."""
-    mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    return ((images - mean) * gains + mean).clamp(0.0, 255.0).round()
-
-
 def jpeg(images: Tensor, quality: Tensor) -> Tensor:
     """
     Compress and decode images.

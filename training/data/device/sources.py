@@ -10,7 +10,7 @@ from torch import Tensor
 from training.data import sources
 from training.data.device import rain, sensor
 from training.data.device.images import chance, chosen, ImageStore, mirrored, uniform, Windows
-from training.data.sources import IdentitySource, LayerSource, PairSource, SyntheticSource
+from training.data.sources import LayerSource, PairSource, SyntheticSource
 
 # draws so many rainy and clean crops, float32 [N, 3, size, size] in whole grey levels
 Cut = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
@@ -104,20 +104,6 @@ def _layers(source: LayerSource, store: ImageStore, size: int) -> Cut:
     return cut
 
 
-def _identity(source: IdentitySource, store: ImageStore, size: int) -> Cut:
-    numbers = store.numbers(source.images)
-
-    def cut(count: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        windows = store.draw(chosen(numbers, count, generator), size, generator)
-        clean = store.cut(windows, size)
-        gains = uniform(count, *sources.BACKLIT_GAINS, generator)[:, None, None, None]
-        against_light = chance(count, sources.BACKLIT_SHARE, generator)
-        clean = torch.where(against_light, sensor.backlit(clean, gains), clean)
-        return _some_photographed(clean, clean, source.sensor, generator)
-
-    return cut
-
-
 def _some_photographed(
     rainy: Tensor, clean: Tensor, share: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
@@ -132,5 +118,4 @@ FORMS: dict[type, Callable[[Any, ImageStore, int], Cut]] = {
     PairSource: _pairs,
     SyntheticSource: _synthetic,
     LayerSource: _layers,
-    IdentitySource: _identity,
 }
