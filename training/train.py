@@ -28,7 +28,7 @@ from training.commands import command
 from training.configuration import Config, read_config
 from training.data.batches import Batch, batches, Crops
 from training.data.dataset import Data, read_data
-from training.data.device.batches import can_cut, DeviceCrops
+from training.data.device.batches import DeviceCrops
 from training.errors import RunError
 from training.loop.clock import Clock
 from training.loop.device import join_processes
@@ -94,7 +94,7 @@ def start_run(config: Config, device: torch.device, out: Path, resume: bool) -> 
 def cut_batches(run: Run, data: Data, rank: int) -> Iterator[Batch]:
     """Cut the batches of the steps that are left, where the run takes them."""
     config = run.config
-    if isinstance(run, DeviceRun) and can_cut(data):
+    if isinstance(run, DeviceRun):
         device_crops = DeviceCrops(data, run.device, config, rank)
         for step in range(run.step, config.steps):
             yield device_crops[step]

@@ -13,7 +13,7 @@ from training.data import sources
 from training.data.batches import Batch, Crops
 from training.data.dataset import Data
 from training.data.device import batches
-from training.data.device.batches import can_cut, DeviceCrops
+from training.data.device.batches import DeviceCrops
 from training.data.device.images import ImageStore
 from training.data.device.rain import rain_layers, rain_of
 from training.data.device.sensor import jpeg
@@ -216,13 +216,14 @@ def test_real_rain_beyond_the_pool_is_seen_as_training_goes_on(device, pairs, mo
         step += 1
 
 
-def test_sources_that_have_no_form_for_the_device_are_told_apart(pairs):
-    class Other:
-        pass
+def test_sources_that_have_no_form_for_the_device_are_cut_on_the_host(device, pairs):
+    class White:
+        def crop(self, size, rng):
+            return np.full((2, size, size, 3), 255, np.uint8)
 
-    known = (1.0, sources.PairSource(pairs))
-    assert can_cut(Data([known], None, {}, {}))
-    assert not can_cut(Data([known, (1.0, Other())], None, {}, {}))
+    crops = crops_of(device, (1.0, sources.PairSource(pairs)), (1.0, White()))
+    share = (torch.cat([crops[step].clean for step in range(10)]).amin((1, 2, 3)) == 1).float()
+    assert abs(share.mean().item() - 0.5) < 0.08
 
 
 def test_an_image_is_kept_once():

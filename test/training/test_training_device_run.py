@@ -33,8 +33,7 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
 
 @pytest.fixture
 def read(config: Config, data: Path) -> Data:
-    # rain-free scenes have no form for the device
-    return read_data(replace(config, identity=0.0), data)
+    return read_data(config, data)
 
 
 def cpu_batches(config: Config, data: Data, count: int) -> list[Batch]:
@@ -83,7 +82,6 @@ def test_the_command_trains_and_resumes_on_what_it_cuts_on_the_device(
 ):
     monkeypatch.setattr(training, 'Run', DeviceRun)  # which it takes where there is a GPU
     monkeypatch.setattr(training, 'Crops', None)
-    config = replace(config, identity=0.0)
     training.train(config, data, tmp_path / 'whole', resume=False)
     assert train_in_halves(config, data, tmp_path / 'halves', monkeypatch)[-1] == 5
     assert_equal(weights(tmp_path / 'halves'), weights(tmp_path / 'whole'))

@@ -16,15 +16,10 @@ from training.configuration import Config
 from training.data.batches import Batch, Frames
 from training.data.dataset import Data
 from training.data.device.images import chance, chosen, ImageStore, mirrored
-from training.data.device.sources import FORMS, images_of, on_device
+from training.data.device.sources import images_of, on_device
 
 # about 700 MB of 1280x720, and as much again while the next ones are taken in
 POOL_FRAMES = 256
-
-
-def can_cut(data: Data) -> bool:
-    """Return whether every source of an experiment has a form that cuts on the device."""
-    return all(type(source) in FORMS for _, source in data.sources)
 
 
 class DeviceCrops:
@@ -38,7 +33,8 @@ class DeviceCrops:
         :raises DataError: real rain cannot be decoded.
         """
         images = [image for _, source in data.sources for image in images_of(source)]
-        store = ImageStore(images).to(device)
+        # one pixel where everything is cut on the host
+        store = ImageStore(images or [np.zeros((1, 1, 3), np.uint8)]).to(device)
         self._cuts = [on_device(source, store, config.crop) for _, source in data.sources]
         shares = np.array([share for share, _ in data.sources])
         self._shares = shares / shares.sum()

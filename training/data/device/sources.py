@@ -17,7 +17,9 @@ Cut = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
 
 
 def images_of(source: Any) -> list[np.ndarray]:
-    """Return all images that a source cuts from."""
+    """Return all images that a source cuts from on the device."""
+    if type(source) not in FORMS:
+        return []
     pairs = getattr(source, 'pairs', [])
     sides = [side for pair in pairs for side in (pair.rainy, pair.clean)]
     return [*getattr(source, 'images', []), *sides]
@@ -30,7 +32,7 @@ def on_device(source: Any, store: ImageStore, size: int) -> Cut:
     :param store: holds the images of the source.
     :param size: of the crops, in pixels.
     """
-    return FORMS[type(source)](source, store, size)
+    return FORMS.get(type(source), _on_host)(source, store, size)
 
 
 def _pairs(source: PairSource, store: ImageStore, size: int) -> Cut:
@@ -46,6 +48,18 @@ def _pairs(source: PairSource, store: ImageStore, size: int) -> Cut:
             places = chosen(torch.arange(fixed.shape[1], device=store.device), count, generator)
             windows = Windows(clean[which], *fixed[which, places].unbind(1))
         return store.cut(windows._replace(images=rainy[which]), size), store.cut(windows, size)
+
+    return cut
+
+
+def _on_host(source: Any, store: ImageStore, size: int) -> Cut:
+    """Cut the crops of a source that has no form for the device on the host, one by one."""
+
+    def cut(count: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng(generator.initial_seed())
+        crops = np.stack([np.stack(source.crop(size, rng)) for _ in range(count)])
+        on_device = torch.from_numpy(crops).to(store.device).permute(1, 0, 4, 2, 3)
+        return on_device[0].float(), on_device[1].float()
 
     return cut
 
