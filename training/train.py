@@ -10,6 +10,7 @@ The same under torchrun trains over processes, GPUs and machines:
 """
 
 import argparse
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 import sys
@@ -25,10 +26,13 @@ from tqdm import tqdm
 
 from training.commands import command
 from training.configuration import Config, read_config
-from training.data.batches import batches, Crops
+from training.data.batches import Batch, batches, Crops
 from training.data.dataset import Data, read_data
+from training.data.device.batches import DeviceCrops
 from training.errors import RunError
+from training.loop.clock import Clock
 from training.loop.device import join_processes
+from training.loop.device_run import DeviceRun
 from training.loop.output import check_room, claimed, keep
 from training.loop.reporting import Board, report, validate
 from training.loop.run import Run
@@ -40,17 +44,26 @@ REPORT_EVERY_STEPS = 20
 MOST_FILES = 2 + 2 * 4 + 1
 
 
-def train(config: Config, root: Path, out: Path, resume: bool) -> None:
+def train(
+    config: Config, root: Path, out: Path, resume: bool, minutes: float | None = None
+) -> None:
     """
     Train one experiment, or go on training it.
 
+    On a GPU, steps are those of ``DeviceRun``, and crops are cut there too.
+
     :param root: what the paths in the experiment are relative to.
     :param out: receives checkpoint.pt, last.safetensors, best.safetensors and tensorboard/.
+    :param minutes: take no more steps than fit into so many, with reading and the last scores;
+        not over several processes, which would count differently.
     :raises DataError: the data cannot be used.
     :raises RunError: the run cannot start or go on, its loss is not finite any more, or its last
         files cannot be written.
     """
+    clock = None if minutes is None else Clock(minutes)
     device, rank, processes = join_processes()
+    if clock is not None and processes > 1:
+        raise RunError(f'--minutes goes with one process, and these are {processes}; set steps')
     with claimed(out) if rank == 0 else nullcontext():
         run = start_run(config, device, out, resume)
         if rank == 0:
@@ -64,7 +77,7 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
                 )
         data = read_data(config, root)  # last, because it may take hours
         try:
-            take_steps(run, data, out, rank, processes)
+            take_steps(run, data, out, rank, processes, clock)
         except KeyboardInterrupt:
             if rank == 0:
                 print(stopped(run, out))
@@ -74,11 +87,13 @@ def train(config: Config, root: Path, out: Path, resume: bool) -> None:
 def start_run(config: Config, device: torch.device, out: Path, resume: bool) -> Run:
     """Start at step 0, or go on from the checkpoint in ``out``; raises as ``train`` does."""
     checkpoint = out / 'checkpoint.pt'
+    # the scaler of fp16 waits for the device at every step
+    kind = DeviceRun if device.type == 'cuda' and config.precision != 'fp16' else Run
     if not checkpoint.exists():
-        return Run(config, device)
+        return kind(config, device)
     if not resume:
         raise RunError(f'{out}: holds a run; --resume it, or train into another --out')
-    return Run(config, device, checkpoint)
+    return kind(config, device, checkpoint)
 
 
 def stopped(run: Run, out: Path) -> str:
@@ -91,9 +106,14 @@ def stopped(run: Run, out: Path) -> str:
     )
 
 
-def take_steps(run: Run, data: Data, out: Path, rank: int, processes: int) -> None:
-    """Take the steps that are left."""
-    config, terms = run.config, []
+def cut_batches(run: Run, data: Data, rank: int) -> Iterator[Batch]:
+    """Cut the batches of the steps that are left, where the run takes them."""
+    config = run.config
+    if isinstance(run, DeviceRun):
+        device_crops = DeviceCrops(data, run.device, config, rank)
+        for step in range(run.step, config.steps):
+            yield device_crops[step]
+        return
     crops = Crops(
         data.sources,
         data.real,
@@ -104,6 +124,14 @@ def take_steps(run: Run, data: Data, out: Path, rank: int, processes: int) -> No
         rank=rank,
         flips=config.flips,
     )
+    yield from batches(crops, run.step, config.steps, config.workers)
+
+
+def take_steps(
+    run: Run, data: Data, out: Path, rank: int, processes: int, clock: Clock | None = None
+) -> None:
+    """Take the steps that are left, or those that the clock leaves."""
+    config, terms = run.config, []
     with tqdm(
         total=config.steps,
         initial=run.step,
@@ -113,12 +141,16 @@ def take_steps(run: Run, data: Data, out: Path, rank: int, processes: int) -> No
         mininterval=1,
     ) as progress:
         board = Board(out / 'tensorboard', run.step, progress)
-        for batch in batches(crops, run.step, config.steps, config.workers):
+        for batch in cut_batches(run, data, rank):
             loss_terms = run.learn(batch)
+            if clock is not None:
+                clock.fit(run)
             if rank == 0:
                 terms.append(loss_terms)
                 progress.update()
                 after_step(run, data, terms, out, board, progress)
+            if run.step >= run.config.steps:
+                break
 
 
 def after_step(
@@ -150,10 +182,19 @@ def main() -> None:
     )
     parser.add_argument('--out', type=Path, required=True, help='folder for all that is kept')
     parser.add_argument('--resume', action='store_true', help='go on with the run in --out')
+    parser.add_argument(
+        '--minutes', type=float, help='end in time: steps, and the schedule, follow the clock'
+    )
     arguments = parser.parse_args()
     cv2.setNumThreads(1)  # beside the network's threads more of them only get in the way
     try:
-        train(read_config(arguments.config), arguments.data, arguments.out, arguments.resume)
+        train(
+            read_config(arguments.config),
+            arguments.data,
+            arguments.out,
+            arguments.resume,
+            arguments.minutes,
+        )
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

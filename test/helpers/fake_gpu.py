@@ -78,6 +78,18 @@ class FakeGpu:
             job()
         return (DONE,)
 
+    def cudaEventCreate(self) -> tuple[Any, object]:  # noqa: N802
+        return DONE, 'event'
+
+    def cudaEventRecord(self, event, stream) -> tuple[Any]:  # noqa: N802
+        return (DONE,)
+
+    def cudaEventSynchronize(self, event) -> tuple[Any]:  # noqa: N802
+        return (DONE,)
+
+    def cudaEventElapsedTime(self, start, end) -> tuple[Any, float]:  # noqa: N802
+        return DONE, 1.5
+
     def cudaGetLastError(self) -> tuple[Any]:  # noqa: N802
         return (DONE,)
 

@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 from derain_ros.errors import DataError
 from training.configuration import Bag
-from training.data.bags import BagFrames, Photographs
+from training.data.bags import BagFrames
+from training.data.photographs import Photographs
 
 
 @pytest.fixture(autouse=True)

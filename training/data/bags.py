@@ -1,5 +1,5 @@
 """
-Real rain straight from rosbags (ROS 1; ROS 2 in sqlite3 and MCAP), and from photographs.
+Real rain straight from rosbags (ROS 1; ROS 2 in sqlite3 and MCAP).
 
 A bag is looked through once to find its images; what was found is kept under
 ``$XDG_CACHE_HOME/derain_ros``, and from then on any frame is a seek away. Of a damaged bag the
@@ -17,48 +17,14 @@ from derain_ros.cache_directory import locked, WAY_OUT
 from derain_ros.errors import DataError, ImageError
 from derain_ros.files import write_atomically
 from derain_ros.media.bags import BagIndex, BagReader, in_order, index_bag, PLACE
-from derain_ros.media.images import image_files, read_image
 from training.configuration import Bag
 from training.data.cache import cache_of
-from training.data.pairs import number
 
 TRIES = 20
 # no recording takes a month: stamps that are earlier are those of a clock that was not yet set
 LONGEST_S = 30 * 24 * 3600
 # of what an index holds; an older one is made again
 INDEX_VERSION = 2
-
-
-class Photographs:
-    """The images of a folder, each uint8 RGB [H, W, 3], decoded when asked for."""
-
-    def __init__(self, folder: Path, smallest: int, held_out: range) -> None:
-        """
-        Read every file once, so that a broken one is named now and not hours later.
-
-        :param smallest: width and height that each must have.
-        :param held_out: files of these numbers are left out, as the pairs of these numbers are.
-        :raises DataError: the folder is missing or empty, or all of it held out; an image is
-            broken or too small.
-        """
-        self._paths = [path for path in image_files(folder) if number(path) not in held_out]
-        if not self._paths:
-            raise DataError(
-                f'{folder}: every file is numbered within validation; rename or add '
-                'some, or change validation'
-            )
-        for path in self._paths:
-            if min(read_image(path).shape[:2]) < smallest:
-                raise DataError(
-                    f'{path}: smaller than the crop of {smallest}; take it out, or '
-                    'train on smaller crops'
-                )
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return read_image(self._paths[index])
 
 
 class BagFrames:

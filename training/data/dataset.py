@@ -1,4 +1,8 @@
-"""What an experiment trains on and is validated with, read and checked before it starts."""
+"""
+What an experiment trains on and is validated with, read and checked before it starts.
+
+What reads bags and videos is imported where there are some: a GPU machine may have neither.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +13,11 @@ import numpy as np
 from torch.utils.data import ConcatDataset
 
 from derain_ros.errors import DataError
-from derain_ros.media.videos import read_images
-from training.configuration import Config
-from training.data.bags import BagFrames, Photographs
+from derain_ros.media.images import image_files, read_image
+from training.configuration import Bag, Config
 from training.data.batches import Frames
 from training.data.pairs import Pair, read_pairs
-from training.data.recordings import read_stills
+from training.data.photographs import Photographs
 from training.data.scene_sources import DrizzleSource, IdentitySource
 from training.data.sources import LayerSource, PairSource, Source, SyntheticSource
 from training.data.still_sources import MedianPairSource, StillLayerSource
@@ -48,13 +51,13 @@ def read_data(config: Config, root: Path) -> Data:
     training, validation = _read_pairs(config, root, held_out)
     clean = []
     for name in config.clean:
-        images = read_images(root / name)
+        images = _read_images(root / name)
         _check_sizes(root / name, images, config.crop)
         clean += images
     sources = _sources(config, root, training, clean)
     real = _real(config, root, held_out)
     pictures = {
-        f'{bag.path} {"+".join(bag.topics)} from {bag.start:g} s': BagFrames(
+        f'{bag.path} {"+".join(bag.topics)} from {bag.start:g} s': _bag_frames(
             bag, root, config.crop
         )[0]
         for bag in config.real.validation_bags
@@ -106,6 +109,8 @@ def _still_sources(
 ) -> list[tuple[float, Source]]:
     if config.still_layers + config.still_pairs == 0:
         return []
+    from training.data.recordings import read_stills
+
     stills = [still for recording in config.real.still for still in read_stills(recording, root)]
     for still in stills:
         _check_sizes(Path(still.name), [still.median], config.crop)
@@ -121,8 +126,22 @@ def _real(config: Config, root: Path, held_out: range) -> Frames | None:
     frames: list[Any] = [
         Photographs(root / name, config.crop, held_out) for name in config.real.folders
     ]
-    frames += [BagFrames(bag, root, config.crop) for bag in config.real.bags]
+    frames += [_bag_frames(bag, root, config.crop) for bag in config.real.bags]
     return ConcatDataset(frames)
+
+
+def _bag_frames(bag: Bag, root: Path, smallest: int) -> Frames:
+    from training.data.bags import BagFrames
+
+    return BagFrames(bag, root, smallest)
+
+
+def _read_images(path: Path) -> list[np.ndarray]:
+    if path.is_dir():
+        return [read_image(file) for file in image_files(path)]
+    from derain_ros.media.videos import read_images
+
+    return read_images(path)
 
 
 def _check_sizes(path: Path, images: Iterable[np.ndarray], crop: int) -> None:

@@ -27,7 +27,7 @@ def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
         which the paper's formula leaves out (*inferred*).
     """
     samples = features.float().transpose(0, 1).flatten(1)
-    count = _over_processes(samples.new_tensor(float(samples.shape[1])))
+    count = _over_processes(samples.new_full((), samples.shape[1]))
     mean = _over_processes(samples.sum(dim=1)) / count
     centred = samples - mean[:, None]
     return mean, _over_processes(centred @ centred.T) / (count - 1)

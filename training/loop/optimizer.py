@@ -57,12 +57,16 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return wide if len(matrix) <= matrix.shape[1] else wide.T.contiguous()
 
 
-def make_optimizers(config: Config, network: DerainNetwork) -> dict[str, torch.optim.Optimizer]:
+def make_optimizers(
+    config: Config, network: DerainNetwork, muon: type[Muon] = Muon
+) -> dict[str, torch.optim.Optimizer]:
     """
     Make the optimizers of an experiment.
 
     Muon takes all but the two convolutions from and to the image, and the biases, which are left
     to Adam (*inferred*: as embedding and head are in language models).
+
+    :param muon: its form for the device that trains.
     """
     inner: list[Tensor] = []
     if config.optimizer == 'muon':
@@ -81,7 +85,7 @@ def make_optimizers(config: Config, network: DerainNetwork) -> dict[str, torch.o
         )
     }
     if inner:
-        optimizers['muon'] = Muon(inner, config.learning_rate, config.weight_decay)
+        optimizers['muon'] = muon(inner, config.learning_rate, config.weight_decay)
     return optimizers
 
 

@@ -70,7 +70,7 @@ class Run:
         network = start_network(config) if checkpoint is None else DerainNetwork(config.shape)
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-        self.optimizers = make_optimizers(config, self.network)
+        self.optimizers = self.make_optimizers()
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == 'fp16')
         self.branches: nn.Module = Branches(self.network)
         if torch.distributed.is_initialized():
@@ -79,6 +79,10 @@ class Run:
             )
         if checkpoint is not None:
             self._resume(checkpoint)
+
+    def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Make the optimizers that move the network."""
+        return make_optimizers(self.config, self.network)
 
     @property
     def _parts(self) -> dict[str, Any]:
@@ -137,11 +141,15 @@ class Run:
         self.scaler.update()
         self.step += 1
         if self.skipped_in_a_row == MOST_SKIPPED:
-            raise RunError(
-                f'step {self.step}: the loss was not finite {MOST_SKIPPED} times in a '
-                'row; train into another --out with a smaller learning_rate or in '
-                'another precision; start may name last.safetensors'
-            )
+            raise RunError(self.not_finite())
+
+    def not_finite(self) -> str:
+        """Return what to say where too many steps in a row were skipped."""
+        return (
+            f'step {self.step}: the loss was not finite {MOST_SKIPPED} times in a '
+            'row; train into another --out with a smaller learning_rate or in '
+            'another precision; start may name last.safetensors'
+        )
 
     def derain(self, image: np.ndarray) -> np.ndarray:
         """De-rain a uint8 RGB image [H, W, 3] with the averaged weights."""
