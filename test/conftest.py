@@ -47,7 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def street() -> np.ndarray:
-    """Give a deterministic colourful uint8 picture [H, W, 3] of an odd size, with saturation."""
+    """Return a deterministic colourful uint8 picture [H, W, 3] of an odd size, with saturation."""
     rows, columns = np.mgrid[0:93, 0:141].astype(np.float32)
     channels = [128 + 140 * np.sin(rows / a + columns / b) for a, b in ((9, 14), (17, 6), (5, 31))]
     noise = np.random.default_rng(0).normal(0, 12, (93, 141, 3))
@@ -56,7 +56,7 @@ def street() -> np.ndarray:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Give a folder of 24 noisy images, each brighter by ten than the one before."""
+    """Return a folder of 24 noisy images, each brighter by ten than the one before."""
     import cv2
 
     rng = np.random.default_rng(0)
@@ -98,7 +98,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(installed: Path) -> dict[str, str]:
-    """Give the environment that sourcing the workspace's setup file makes."""
+    """Return the environment that sourcing the workspace's setup file makes."""
     variables = subprocess.run(
         ['bash', '-c', f'source {installed.parent}/local_setup.bash && env -0'],
         check=True,

@@ -33,7 +33,7 @@ CHROMA_BELOW = ['nv12', 'nv21']
 
 
 def message(encoding: str, rows: np.ndarray, width: int, /, **fields: int) -> Image:
-    """Give the message whose data are the bytes [rows, step]; `fields` override its own."""
+    """Return the message whose data are the bytes [rows, step]; `fields` override its own."""
     rows = np.ascontiguousarray(rows, np.uint8)
     height = len(rows) * 2 // 3 if encoding in CHROMA_BELOW else len(rows)
     image = Image(encoding=encoding, height=height, width=width, step=rows.shape[1])

@@ -44,13 +44,13 @@ class Stack(Node):
                 self._handshake.reported(counts(status))
 
     def counts_after(self, condition: Callable[[Counter], bool]) -> Counter:
-        """Give what became of the images, once a later report meets the condition."""
+        """Return what became of the images, once a later report meets the condition."""
         seen = len(self.statuses)
         self.until(lambda: len(self.statuses) > seen and condition(counts(self.statuses[-1])))
         return counts(self.statuses[-1])
 
     def counts_since_connected(self, total: int) -> dict[str, int]:
-        """Give what became of the images sent since ``connect``, once there are ``total``."""
+        """Return what became of the images sent since ``connect``, once there are ``total``."""
         now = self.counts_after(
             lambda counts: (
                 counts['received'] == self.baseline['received'] + total and is_complete(counts)

@@ -27,7 +27,7 @@ def ros() -> Iterator[None]:
 
 @pytest.fixture
 def stack(ros: None) -> Iterator['Stack']:
-    """Give a stack in a namespace of its own."""
+    """Return a stack in a namespace of its own."""
     from helpers.stack import Stack
 
     stack = Stack(f'/test_{os.getpid()}_{time.monotonic_ns()}')

@@ -26,7 +26,7 @@ PATTERNS = ['rggb', 'bggr', 'gbrg', 'grbg']
 
 
 def colour(encoding: str, pixels: np.ndarray) -> Image:
-    """Give the message of an image uint8 [H, W, channels]."""
+    """Return the message of an image uint8 [H, W, channels]."""
     return message(encoding, pixels.reshape(len(pixels), -1), pixels.shape[1])
 
 

@@ -20,7 +20,7 @@ def result_of(image: Image, output: Image | None = None) -> Image:
 
 
 def pixels_of(image: Image) -> np.ndarray:
-    """Give an unpadded 8-bit message as uint8 [H, W, channels]."""
+    """Return an unpadded 8-bit message as uint8 [H, W, channels]."""
     assert image.step * image.height == len(image.data)
     return np.array(image.data, np.uint8).reshape(image.height, image.width, -1)
 

@@ -114,7 +114,7 @@ def mirrored(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def photographed(
     rainy: np.ndarray, clean: np.ndarray, share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give a share of the crops the noise and the JPEG of one camera, the same in both."""
+    """Add the noise and the JPEG of one camera to a share of the crops, the same to both."""
     if rng.random() >= share:
         return rainy, clean
     sensor = random_sensor(rng)
