@@ -91,8 +91,11 @@ def decoded_frames(
     :param other: is given the packets of the other streams, in the order of the file.
     :raises DataError: there is no frame that can be decoded, or frames are missing.
     """
-    shown = damaged = packets = end = 0
+    shown = damaged = corrupt = packets = end = 0
     for packet in _packets(container, list(container.streams) if other else [stream]):
+        if packet is None:
+            damaged += 1
+            break
         if packet.stream != stream:
             if other:
                 other(packet)
@@ -106,6 +109,7 @@ def decoded_frames(
             continue
         yield from frames
         shown += len(frames)
+        corrupt += sum(frame.is_corrupt for frame in frames)
     # after a damaged packet a decoder may leave out others that build on it
     lost = max(damaged, packets - shown) if damaged else 0
     missing = lost + _missing_at_end(container, stream, packets, end)
@@ -114,10 +118,13 @@ def decoded_frames(
             f'{path}: not a video that can be read (no frame of it can be decoded); convert it to '
             'H.264 in MP4'
         )
-    if missing:
+    if missing or corrupt:
+        what = f'{corrupt} frames are broken' if corrupt else ''
+        if missing:
+            what = f'{missing} of {shown + missing} frames are missing' + (what and f', {what}')
         raise DataError(
-            f'{path}: damaged, {missing} of {shown + missing} frames are missing; copy it again '
-            f'or keep what can be read: ffmpeg -i {path} repaired.mp4'
+            f'{path}: damaged, {what}; copy it again or keep what can be read: '
+            f'ffmpeg -i {path} repaired.mp4'
         )
 
 
@@ -152,13 +159,16 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def _packets(container: InputContainer, streams: list[Any]) -> Iterator[av.Packet[Any]]:
-    """Read the packets of streams up to their end, or to where nothing can be read any more."""
+def _packets(container: InputContainer, streams: list[Any]) -> Iterator[av.Packet[Any] | None]:
+    """Read the packets of streams up to their end; None where nothing can be read any more."""
     packets = container.demux(streams)
     while True:
         try:
             yield next(packets)
-        except (StopIteration, av.FFmpegError):
+        except StopIteration:
+            return
+        except av.FFmpegError:
+            yield None
             return
 
 

@@ -50,6 +50,17 @@ def test_one_frame_in_so_many_seconds_is_read(tmp_path):
     assert len(read_images(path)) == 4
 
 
+@pytest.mark.parametrize('size', [60, 600])
+def test_frames_that_a_decoder_patches_up_are_said_to_be_broken(tmp_path, size):
+    path = write_video(tmp_path / 'drive.avi', 'mp4v')
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + size] = np.random.default_rng(0).bytes(size)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r'damaged, \d+ frames are broken'):
+        list(video_frames(path))
+
+
 def test_a_hole_in_the_middle_is_said_and_the_rest_is_read(tmp_path):
     path = write_video(tmp_path / 'drive.avi')
     data = bytearray(path.read_bytes())
