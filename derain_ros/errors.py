@@ -25,16 +25,15 @@ class DeadlineError(EngineError):
     """The result was not there in time."""
 
 
-QUOTED_LENGTH = 60
-
-
-def quoted(text: str) -> str:
+def quoted(text: str, longest: int = 60) -> str:
     """
     Return text from outside, such as an encoding, as a message can show it.
 
     In quotes, with control characters escaped and long text cut: so nobody can write lines of
     their own into a log, or fill it.
+
+    :param longest: characters that are shown.
     """
-    if len(text) > QUOTED_LENGTH:
-        text = text[:QUOTED_LENGTH] + '...'
+    if len(text) > longest:
+        text = text[:longest] + '...'
     return repr(text)

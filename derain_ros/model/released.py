@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from derain_ros.errors import ModelError
+from derain_ros.errors import ModelError, quoted
 from derain_ros.files import write_atomically
 
 MODELS = Path(__file__).parents[1] / 'models'
@@ -38,10 +38,10 @@ def find_model(model: str, suffix: Suffix = '.onnx') -> Path:
     # a folder that may not be entered, a name too long; the home of a user who has none
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ModelError(f'model {model!r}: cannot be opened ({reason})') from error
+        raise ModelError(f'model {quoted(model, 300)}: cannot be opened ({reason})') from error
     kind = 'an ONNX' if suffix == '.onnx' else 'a safetensors'
     raise ModelError(
-        f'model {model!r}: neither a released name ({", ".join(names)}) nor {kind} file'
+        f'model {quoted(model, 300)}: neither a released name ({", ".join(names)}) nor {kind} file'
     )
 
 

@@ -92,7 +92,8 @@ def main(engine: Engine | None = None, arguments: list[str] | None = None) -> No
             rclpy.init(args=arguments)
             node = DerainNode(engine)
         except Exception as error:  # of rclpy: it has a type for each kind, few of them public
-            print(f'error: {str(error).split(", at /")[0]}', file=sys.stderr)
+            reason = str(error).split(', at /')[0]
+            print(f'error: the node did not start: {reason}', file=sys.stderr)
             sys.exit(2)
         node.start()
         spinning = True
