@@ -60,7 +60,7 @@ def test_a_path_that_cannot_be_is_named_as_it_was_given(name):
 
 
 def test_a_name_without_end_is_cut():
-    with pytest.raises(ModelError, match='neither a released name|cannot be opened') as refused:
+    with pytest.raises(ModelError, match=r'neither a released name|cannot be opened') as refused:
         find_model('x' * 100_000)
     assert len(str(refused.value)) < 1000
 
