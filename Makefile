@@ -19,11 +19,12 @@ endif
 demo: $(VENV)/demo.ready
 	@$(VENV)/bin/python demo/demo.py $(if $(INPUT),--input '$(INPUT)') $(if $(TOPIC),--topic '$(TOPIC)')
 
+# Two processes, because the tests of ROS mostly wait.
 test: $(VENV)/test.ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/test.ready
 	$(VENV)/bin/python benchmarks/speed.py

@@ -17,6 +17,10 @@ import numpy as np
 import pytest
 
 PATIENCE = 60
+# Processes that test beside one another must not hear each other's topics.
+if worker := os.environ.get('PYTEST_XDIST_WORKER'):
+    os.environ['ROS_DOMAIN_ID'] = str(10 + int(worker.removeprefix('gw')))
+
 # test file to the module that it needs and this machine does not have
 NOT_COLLECTED: dict[str, str] = {}
 
