@@ -67,9 +67,7 @@ def derain_node(context: LaunchContext) -> list[Node]:
             namespace=values['namespace'],
             parameters=[*config, given],
             # of this node alone; a profile that is already set is the user's own choice
-            # two arenas: with more, malloc keeps the memory of engines that were closed
             additional_env={
-                'MALLOC_ARENA_MAX': EnvironmentVariable('MALLOC_ARENA_MAX', default_value='2'),
                 variable: EnvironmentVariable(
                     variable, default_value=str(CONFIG / 'fastdds_shm.xml')
                 ),

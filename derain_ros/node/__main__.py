@@ -16,6 +16,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.utilities import remove_ros_args
 
 from derain_ros.engine.base import Engine
+from derain_ros.node.memory import keep_freed_memory
 from derain_ros.node.node import DerainNode
 from derain_ros.stream.scheduler import WORKER_NAME
 
@@ -77,6 +78,7 @@ def main(engine: Engine | None = None, arguments: list[str] | None = None) -> No
     :param engine: runs instead of the one that the parameters name.
     :param arguments: None takes those of the command line.
     """
+    keep_freed_memory()  # before there are threads
     arguments = sys.argv[1:] if arguments is None else arguments
     node, spinning = None, False
 
