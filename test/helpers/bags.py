@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 import contextlib
 from pathlib import Path
 import sqlite3
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,6 +44,20 @@ def grey(shade: int) -> np.ndarray:
     return np.full((32, 48, 3), shade, np.uint8)
 
 
+def opened_writer(path: Path, kind: str, compression: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Return types, their serializer and a writer of rosbags for a bag of a kind of ``KINDS``."""
+    ros1 = kind == 'ros1'
+    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
+    writer = (
+        Ros1Writer(path)
+        if ros1
+        else Ros2Writer(path, version=9, storage_plugin=StoragePlugin[kind.upper()])
+    )
+    if compression:
+        writer.set_compression(**compression)
+    return types, types.serialize_ros1 if ros1 else types.serialize_cdr, writer
+
+
 def write_bag(
     path: Path,
     kind: str,
@@ -61,15 +76,7 @@ def write_bag(
     :param options: for the writer of rosbags.
     """
     ros1 = kind == 'ros1'
-    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
-    serialize = types.serialize_ros1 if ros1 else types.serialize_cdr
-    writer = (
-        Ros1Writer(path)
-        if ros1
-        else Ros2Writer(path, version=9, storage_plugin=StoragePlugin[kind.upper()])
-    )
-    if options:
-        writer.set_compression(**options)
+    types, serialize, writer = opened_writer(path, kind, options)
     header, time, message = (
         types.types[name]
         for name in ('std_msgs/msg/Header', 'builtin_interfaces/msg/Time', COMPRESSED)

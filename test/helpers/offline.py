@@ -15,11 +15,10 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag1 import Writer as Ros1Writer
-from rosbags.rosbag2 import StoragePlugin
-from rosbags.rosbag2 import Writer as Ros2Writer
 from rosbags.typesys import get_typestore, Stores
 from rosbags.typesys.store import Typestore
+
+from helpers.bags import opened_writer
 
 RAW_TOPIC, JPEG_TOPIC = '/front/image_raw', '/rear/image_raw/compressed'
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
@@ -64,15 +63,7 @@ def write_drive(
     :param compression: of the writer of rosbags.
     """
     ros1 = kind == 'ros1'
-    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
-    serialize = types.serialize_ros1 if ros1 else types.serialize_cdr
-    writer = (
-        Ros1Writer(path)
-        if ros1
-        else Ros2Writer(path, version=9, storage_plugin=StoragePlugin[kind.upper()])
-    )
-    if compression:
-        writer.set_compression(**compression)
+    types, serialize, writer = opened_writer(path, kind, compression)
     about = {'latching': 1} if ros1 else {'offered_qos_profiles': [LATCHED]}
     kinds = {**dict.fromkeys(OTHERS, STRING), RAW_TOPIC: IMAGE, JPEG_TOPIC: COMPRESSED}
     with writer:
