@@ -29,14 +29,10 @@ SMALL = {
 }
 
 
-def check_parts(
-    work: Path, data: Path | None, rehearse: bool, outcomes: list[Outcome]
-) -> Iterator[Part]:
+def parts_of_tests(rehearse: bool, outcomes: list[Outcome]) -> Iterator[Part]:
     """
-    Return one part after another.
+    Return the parts that pass or fail, one after another.
 
-    :param work: folder for what nobody keeps.
-    :param data: pairs and images; None: made by code, which is as fast.
     :param outcomes: of the parts before, filled while these are run.
     """
     python = sys.executable
@@ -57,6 +53,15 @@ def check_parts(
             missing='' if torch.cuda.is_available() else 'no CUDA',
         )
     yield Part('tests of training on CUDA', [*tests, *TRAINING_TESTS], 150)
+
+
+def parts_of_figures(work: Path, data: Path | None, rehearse: bool) -> Iterator[Part]:
+    """
+    Return the parts that measure, one after another.
+
+    :param work: folder for what nobody keeps.
+    :param data: pairs and images; None: made by code, which is as fast.
+    """
     yield engine_speed(work, rehearse)
     if data is None:
         data = work / 'data'

@@ -6,6 +6,7 @@ four stages; each is a class here. What it leaves unsaid is marked *inferred*.
 """
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 import json
 
 from torch import nn, Tensor
@@ -24,6 +25,8 @@ class Shape:
     :param channels: width of every feature map.
     :param units: multi-scale de-raining units in a row.
     :param scales: the paper's n; scale i works on features max-pooled by 2^(i-1).
+    :param widths: inside the blocks of a unit, one per scale, the finest first; none: channels
+        everywhere, as in the paper. Coarse scales have few pixels, so that wide ones are cheap.
     :param unshuffle: factor by which space is folded into channels before the first stage, and
         back after the last; 1 is the paper's network. Ours, for speed.
     :param residual: True: output = input - predicted rain (*inferred*); False: the last stage
@@ -33,8 +36,17 @@ class Shape:
     channels: int
     units: int
     scales: int = 3
+    widths: tuple[int, ...] = ()
     unshuffle: int = 1
     residual: bool = True
+
+    def __post_init__(self) -> None:
+        # JSON and YAML have lists only
+        object.__setattr__(self, 'widths', tuple(self.widths))
+        if self.widths and len(self.widths) != self.scales:
+            raise ValueError(
+                f'widths {list(self.widths)} are not one for each of {self.scales} scales'
+            )
 
     @property
     def multiple(self) -> int:
@@ -54,7 +66,7 @@ class Shape:
         """
         try:
             shape = cls(**json.loads(text))
-            sizes = shape.channels, shape.units, shape.scales, shape.unshuffle
+            sizes = (shape.channels, shape.units, shape.scales, shape.unshuffle, *shape.widths)
             if not all(type(size) is int and 1 <= size <= LARGEST_SIZE for size in sizes):
                 raise TypeError(f'sizes are whole numbers from 1 to {LARGEST_SIZE}')
             if type(shape.residual) is not bool:
@@ -84,12 +96,17 @@ class FeatureTransform(nn.Sequential):
 
 
 class CascadeBlock(nn.Sequential):
-    """The paper's cascade convolution learning block (CCLB): four 3x3 convolutions in series."""
+    """
+    The paper's cascade convolution learning block (CCLB): four 3x3 convolutions in series.
 
-    def __init__(self, channels: int) -> None:
+    :param width: of the features between them; none: channels, as in the paper.
+    """
+
+    def __init__(self, channels: int, width: int | None = None) -> None:
+        inner = channels if width is None else width
         layers: list[nn.Module] = []
-        for _ in range(4):
-            layers += [convolution(channels, channels), nn.LeakyReLU(LEAKY_SLOPE, inplace=True)]
+        for inputs, outputs in pairwise((channels, inner, inner, inner, channels)):
+            layers += [convolution(inputs, outputs), nn.LeakyReLU(LEAKY_SLOPE, inplace=True)]
         super().__init__(*layers)
 
 
@@ -113,9 +130,10 @@ class MultiScaleUnit(nn.Module):
     one alone, which gives the same numbers with fewer passes over full-size memory.
     """
 
-    def __init__(self, channels: int, scales: int) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(CascadeBlock(channels) for _ in range(scales))
+        widths = shape.widths or (shape.channels,) * shape.scales
+        self.blocks = nn.ModuleList(CascadeBlock(shape.channels, width) for width in widths)
 
     def forward(self, features: Tensor) -> Tensor:
         pooled = [features]
@@ -157,9 +175,7 @@ class MultiScaleNetwork(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.units = nn.ModuleList(
-            MultiScaleUnit(shape.channels, shape.scales) for _ in range(shape.units)
-        )
+        self.units = nn.ModuleList(MultiScaleUnit(shape) for _ in range(shape.units))
         self.fusions = nn.ModuleList(
             Fusion(shape.channels, count + 2) for count in range(shape.units)
         )

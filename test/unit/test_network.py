@@ -60,7 +60,7 @@ def test_a_direct_network_predicts_the_image_itself():
 
 
 def test_a_unit_sums_its_scales_and_its_input():
-    unit = MultiScaleUnit(channels=4, scales=3)
+    unit = MultiScaleUnit(TINY)
     features = torch.rand(1, 4, 8, 12)
     expected = features.clone()
     for scale, block in enumerate(unit.blocks, start=1):
@@ -68,6 +68,26 @@ def test_a_unit_sums_its_scales_and_its_input():
         pooled = functional.max_pool2d(features, factor)
         expected += block(pooled).repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     torch.testing.assert_close(unit(features), expected)
+
+
+def test_blocks_of_coarse_scales_may_be_wider_inside():
+    unit = MultiScaleUnit(Shape(channels=4, units=1, widths=(4, 6, 8)))
+    widths = [
+        [convolution.out_channels for convolution in list(block)[::2]] for block in unit.blocks
+    ]
+    assert widths == [[4, 4, 4, 4], [6, 6, 6, 4], [8, 8, 8, 4]]
+    features = torch.rand(1, 4, 8, 12)
+    assert unit(features).shape == features.shape
+
+
+def test_widths_are_one_for_each_scale():
+    with pytest.raises(ValueError, match=r'widths \[8, 8\] are not one for each of 3 scales'):
+        Shape(channels=4, units=1, widths=(8, 8))
+
+
+def test_widths_survive_the_metadata_of_weights():
+    shape = Shape(channels=4, units=1, widths=(4, 6, 8))
+    assert Shape.from_json(shape.to_json()) == shape
 
 
 def test_matching_has_a_skip_connection():

@@ -13,10 +13,10 @@ import numpy as np
 from torch.utils.data import ConcatDataset
 
 from derain_ros.errors import DataError
-from derain_ros.media.images import image_files, read_image
+from derain_ros.media.images import image_files
 from training.configuration import Bag, Config
 from training.data.batches import Frames
-from training.data.pairs import Pair, read_pairs
+from training.data.pairs import Pair, read_images, read_pairs
 from training.data.photographs import Photographs
 from training.data.scene_sources import DrizzleSource, IdentitySource
 from training.data.sources import LayerSource, PairSource, Source, SyntheticSource
@@ -138,10 +138,10 @@ def _bag_frames(bag: Bag, root: Path, smallest: int) -> Frames:
 
 def _read_images(path: Path) -> list[np.ndarray]:
     if path.is_dir():
-        return [read_image(file) for file in image_files(path)]
-    from derain_ros.media.videos import read_images
+        return read_images(image_files(path))
+    from derain_ros.media import videos
 
-    return read_images(path)
+    return videos.read_images(path)
 
 
 def _check_sizes(path: Path, images: Iterable[np.ndarray], crop: int) -> None:

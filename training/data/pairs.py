@@ -4,6 +4,8 @@ Rainy/clean image pairs from folders.
 All images are read, whole, before anything else happens.
 """
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,16 +45,32 @@ def read_pairs(folder: Path, swapped: bool | None = None) -> list[Pair]:
     """
     files = partners(folder)
     if files is None:
-        pairs = [_side_by_side(folder, path) for path in image_files(folder)]
+        paths = list(image_files(folder))
+        pairs = [_side_by_side(folder, *item) for item in zip(paths, read_images(paths))]
     else:
         # once, because several rainy images may be of one scene
-        clean_images = {path: read_image(path) for path in {clean for _, clean in files}}
-        pairs = [_pair(folder, rainy, clean, clean_images[clean]) for rainy, clean in files]
+        cleans = sorted({clean for _, clean in files})
+        clean_images = dict(zip(cleans, read_images(cleans)))
+        rainy_images = read_images([rainy for rainy, _ in files])
+        pairs = [
+            _pair(folder, rainy, image, clean, clean_images[clean])
+            for (rainy, clean), image in zip(files, rainy_images)
+        ]
     if swapped is None:
         _check_rain_brightens(folder, pairs)
     elif swapped:
         pairs = [replace(pair, rainy=pair.clean, clean=pair.rainy) for pair in pairs]
     return pairs
+
+
+def read_images(paths: Iterable[Path]) -> list[np.ndarray]:
+    """
+    Read image files, several at a time, as ``read_image`` does.
+
+    :raises DataError: one cannot be read.
+    """
+    with ThreadPoolExecutor() as threads:
+        return list(threads.map(read_image, paths))
 
 
 def _check_rain_brightens(folder: Path, pairs: list[Pair]) -> None:
@@ -67,8 +85,9 @@ def _check_rain_brightens(folder: Path, pairs: list[Pair]) -> None:
         )
 
 
-def _pair(folder: Path, rainy_path: Path, clean_path: Path, clean: np.ndarray) -> Pair:
-    rainy = read_image(rainy_path)
+def _pair(
+    folder: Path, rainy_path: Path, rainy: np.ndarray, clean_path: Path, clean: np.ndarray
+) -> Pair:
     if rainy.shape != clean.shape:
         raise DataError(
             f'{rainy_path}: {rainy.shape[1]}x{rainy.shape[0]}, but its clean partner '
@@ -77,8 +96,7 @@ def _pair(folder: Path, rainy_path: Path, clean_path: Path, clean: np.ndarray) -
     return Pair(f'{folder.name}/{rainy_path.stem}', number(clean_path), rainy, clean)
 
 
-def _side_by_side(folder: Path, path: Path) -> Pair:
-    both = read_image(path)
+def _side_by_side(folder: Path, path: Path, both: np.ndarray) -> Pair:
     if both.shape[1] % 2:
         raise DataError(
             f'{path}: {both.shape[1]} pixels wide, so it is not a clean and a rainy image side '

@@ -3,7 +3,8 @@ What the network sees in a step, cut on the device that trains.
 
 The same sources in the same shares as ``training.data.batches``, but other random numbers: torch
 draws them on the device. What a batch holds depends on the seed, the step and the rank alone; on
-a GPU, real rain of more than ``POOL_FRAMES`` frames comes from those decoded by then.
+a GPU, real rain of more than ``POOL_FRAMES`` frames comes from those decoded by then, and what
+the host cuts from what it has cut by then.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,8 +16,9 @@ from torch import Tensor
 from training.configuration import Config
 from training.data.batches import Batch, Frames
 from training.data.dataset import Data
+from training.data.device.host import HostPool
 from training.data.device.images import chance, chosen, ImageStore, mirrored
-from training.data.device.sources import images_of, on_device
+from training.data.device.sources import Cut, FORMS, images_of, on_device
 
 # about 700 MB of 1280x720, and as much again while the next ones are taken in
 POOL_FRAMES = 256
@@ -35,9 +37,20 @@ class DeviceCrops:
         images = [image for _, source in data.sources for image in images_of(source)]
         # one pixel where everything is cut on the host
         store = ImageStore(images or [np.zeros((1, 1, 3), np.uint8)]).to(device)
-        self._cuts = [on_device(source, store, config.crop) for _, source in data.sources]
-        shares = np.array([share for share, _ in data.sources])
-        self._shares = shares / shares.sum()
+        here, hosts = data.sources, []
+        if device.type == 'cuda':
+            here = [(share, source) for share, source in here if type(source) in FORMS]
+            hosts = [
+                (share, source) for share, source in data.sources if type(source) not in FORMS
+            ]
+        self._cuts: list[Cut] = [on_device(source, store, config.crop) for _, source in here]
+        shares = [share for share, _ in here]
+        if hosts:
+            seed = (config.seed, rank)
+            pool = HostPool(hosts, device, config.crop, seed, config.workers)
+            self._cuts.append(pool.cut)
+            shares.append(sum(share for share, _ in hosts))
+        self._shares = np.array(shares) / sum(shares)
         self._real = None
         if data.real is not None:
             self._real = RealPool(data.real, device, (config.seed, rank))
