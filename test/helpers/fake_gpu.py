@@ -56,6 +56,7 @@ class FakeGpu:
         return self._hold(1, 'stream')
 
     def cudaStreamQuery(self, stream: int) -> tuple[Any]:  # noqa: N802
+        assert stream in self.held, 'CUDA would end the process here'
         return (BUSY if self.hangs else DONE,)
 
     def cudaMemcpyAsync(self, target, source, size, kind, stream) -> tuple[Any]:  # noqa: N802

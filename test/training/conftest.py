@@ -1,6 +1,7 @@
 """What tests of training share: an experiment, its data, and one thread."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from helpers.training import experiment
@@ -12,15 +13,28 @@ import torch
 from training.configuration import Config, read_config
 
 
-@pytest.fixture(scope='module')
-def one_thread() -> Iterator[None]:
-    """Keep sums in one order, which a GPU does not, and small tests quick."""
+@contextmanager
+def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, 'is_available', lambda: False)
         yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='module')
+def one_thread() -> Iterator[None]:
+    """Keep sums in one order, which a GPU does not, and small tests quick; a whole module."""
+    with _one_thread():
+        yield
+
+
+@pytest.fixture
+def one_thread_here() -> Iterator[None]:
+    """Do so for one test, in a module whose others take the GPU."""
+    with _one_thread():
+        yield
 
 
 @pytest.fixture(scope='session')

@@ -76,7 +76,7 @@ def test_a_resumed_run_goes_on_as_if_it_had_not_been_stopped(config, read, devic
         torch.testing.assert_close(load(halves.weights())[name], weight, rtol=1e-2, atol=1e-4)
 
 
-@pytest.mark.usefixtures('one_thread')
+@pytest.mark.usefixtures('one_thread_here')
 def test_the_command_trains_and_resumes_on_what_it_cuts_on_the_device(
     config, data, tmp_path, monkeypatch
 ):

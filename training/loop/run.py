@@ -69,7 +69,10 @@ class Run:
         self.skipped, self.skipped_in_a_row = 0, 0
         network = start_network(config) if checkpoint is None else DerainNetwork(config.shape)
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        # with its count of steps on the device, where a step that nobody waits for moves it
+        self.average = AveragedModel(
+            self.network, device, multi_avg_fn=get_ema_multi_avg_fn(config.ema)
+        )
         self.optimizers = self.make_optimizers()
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == 'fp16')
         self.branches: nn.Module = Branches(self.network)

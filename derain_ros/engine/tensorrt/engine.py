@@ -85,8 +85,10 @@ class TensorRtEngine(Engine):
     def close(self) -> None:
         """Wait for the frame in work, for ever on a GPU that hangs, and free all on the GPU."""
         with self._lock:
-            self._closed = True
-            self._free()
+            # the stream is gone: CUDA ends the process of who asks about it again
+            if not self._closed:
+                self._closed = True
+                self._free()
 
     def _free(self) -> None:
         _drain(self._stream)
