@@ -231,3 +231,18 @@ def test_an_image_is_kept_once():
     store = ImageStore([image, other, image])
     assert len(store) == 2
     assert store.numbers([other, image, other]).tolist() == [1, 0, 1]
+
+
+def test_crops_of_several_steps_are_cut_together_and_a_step_keeps_its_own(pairs, monkeypatch):
+    monkeypatch.setitem(batches.AHEAD_CROPS, 'cpu', 256)
+    cpu, shared = torch.device('cpu'), (1.0, sources.PairSource(pairs))
+    crops = crops_of(cpu, shared)
+    steps = [crops[step] for step in range(6)]
+    for step in (5, 0, 3):  # as a resumed run asks for them
+        for part, again in zip(steps[step][:2], crops_of(cpu, shared)[step][:2]):
+            assert torch.equal(part, again)
+    assert len({grey(step.rainy).tobytes() for step in steps}) == 6
+    # rain and clean images stay together when they are shuffled
+    for step in steps:
+        rain = grey(step.rainy).astype(int) - grey(step.clean)
+        assert all(crop.min() == crop.max() in (20, 40, 60) for crop in rain)

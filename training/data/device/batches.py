@@ -22,6 +22,9 @@ from training.data.device.sources import Cut, FORMS, images_of, on_device
 
 # about 700 MB of 1280x720, and as much again while the next ones are taken in
 POOL_FRAMES = 256
+# A GPU cuts the crops of many steps together: its host starts some thousand small pieces of work
+# for each cut, whatever the number of crops, which takes ten times as long as a step.
+AHEAD_CROPS = {'cuda': 2048, 'cpu': 0}
 
 
 class DeviceCrops:
@@ -57,22 +60,35 @@ class DeviceCrops:
         self._seed, self._batch, self._size = config.seed, config.batch, config.crop
         self._rank, self._flips = rank, config.flips
         self._generator = torch.Generator(device)
+        self._steps = max(1, AHEAD_CROPS[device.type] // config.batch)
+        self._ahead: tuple[int, Batch] | None = None
 
     def __getitem__(self, step: int) -> Batch:
-        """Cut a batch; on a GPU, no more than started."""
-        sequence = np.random.SeedSequence((self._seed, step, self._rank))
+        """Return the batch of a step; on a GPU, cutting it is no more than started."""
+        group, place = divmod(step, self._steps)
+        if self._ahead is None or self._ahead[0] != group:
+            self._ahead = group, self._cut(group)
+        part = slice(place * self._batch, (place + 1) * self._batch)
+        rainy, clean, real = self._ahead[1]
+        return Batch(rainy[part], clean[part], None if real is None else real[part])
+
+    def _cut(self, group: int) -> Batch:
+        """Cut the crops of some steps together, in random order."""
+        total = self._batch * self._steps
+        sequence = np.random.SeedSequence((self._seed, group, self._rank))
         self._generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0]) >> 1)
         # on the host, so that nobody waits for the device to know how many crops to cut
-        counts = np.random.default_rng(sequence).multinomial(self._batch, self._shares)
+        counts = np.random.default_rng(sequence).multinomial(total, self._shares)
         crops = [
             cut(int(count), self._size, self._generator)
             for cut, count in zip(self._cuts, counts)
             if count
         ]
-        rainy, clean = (torch.cat([pair[side] for pair in crops]) for side in (0, 1))
+        order = torch.randperm(total, generator=self._generator, device=self._generator.device)
+        rainy, clean = (torch.cat([pair[side] for pair in crops])[order] for side in (0, 1))
         real = None
         if self._real is not None:
-            real = self._real.cut(self._batch, self._size, self._generator)
+            real = self._real.cut(total, self._size, self._generator)
             (real,) = self._finished(real)
         rainy, clean = self._finished(rainy, clean)
         return Batch(rainy, clean, real)
@@ -80,7 +96,7 @@ class DeviceCrops:
     def _finished(self, *images: Tensor) -> list[Tensor]:
         """Mirror images in grey levels, all alike, and bring them to [0, 1]."""
         if self._flips:
-            across, down = (chance(self._batch, 0.5, self._generator) for _ in range(2))
+            across, down = (chance(len(images[0]), 0.5, self._generator) for _ in range(2))
             images = tuple(mirrored(image, across, down) for image in images)
         return [(image / 255).contiguous(memory_format=torch.channels_last) for image in images]
 

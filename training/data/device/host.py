@@ -1,7 +1,8 @@
 """Crops that the host cuts ahead of time, of sources that have no form for the device."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class HostPool:
         :raises DataError: as the sources do.
         """
         self._crops = torch.empty((POOL_CROPS, 2, size, size, 3), dtype=torch.uint8, device=device)
-        self._chunks: Iterator[Tensor | DataError] = iter(
+        chunks: Iterator[Tensor | DataError] = iter(
             DataLoader(
                 _Chunks(sources, size, seed),
                 batch_size=None,
@@ -51,10 +52,11 @@ class HostPool:
             )
         )
         self._place = 0
-        self._thread = ThreadPoolExecutor(max_workers=1)
         for _ in range(POOL_CROPS // CHUNK_CROPS):
-            self._take(next(self._chunks))
-        self._next: Future[Tensor | DataError] = self._thread.submit(next, self._chunks)
+            self._take(next(chunks))
+        # as many as the pool holds: older ones would be replaced before anybody saw them
+        self._ready: Queue[Tensor | DataError] = Queue(POOL_CROPS // CHUNK_CROPS)
+        Thread(target=_fill, args=(self._ready, chunks), daemon=True).start()
 
     def cut(self, count: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """
@@ -63,9 +65,8 @@ class HostPool:
         :returns: rainy and clean, float32 [count, 3, size, size] in grey levels.
         :raises DataError: as the sources do.
         """
-        if self._next.done():
-            self._take(self._next.result())
-            self._next = self._thread.submit(next, self._chunks)
+        while not self._ready.empty():
+            self._take(self._ready.get())
         numbers = torch.arange(POOL_CROPS, device=self._crops.device)
         crops = self._crops[chosen(numbers, count, generator)].permute(1, 0, 4, 2, 3).float()
         return crops[0], crops[1]
@@ -76,6 +77,11 @@ class HostPool:
         places = slice(self._place, self._place + CHUNK_CROPS)
         self._crops[places].copy_(chunk, non_blocking=True)
         self._place = places.stop % POOL_CROPS
+
+
+def _fill(ready: 'Queue[Tensor | DataError]', chunks: Iterator[Tensor | DataError]) -> None:
+    for chunk in chunks:
+        ready.put(chunk)
 
 
 class _Chunks(IterableDataset[Any]):
