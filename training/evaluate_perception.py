@@ -25,6 +25,7 @@ from tqdm import tqdm
 from derain_ros import Derainer
 from derain_ros.errors import DataError
 from derain_ros.files import write_atomically, write_json
+from derain_ros.media.images import IMAGE_SUFFIXES
 from training.commands import check_writable, command
 from training.scores.evaluation import open_derainer
 from training.scores.perception.arms import Judges
@@ -42,18 +43,10 @@ PICTURED = 'heavy'
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument(
-        '--weights', required=True, help='released name, safetensors file or ONNX file'
-    )
-    parser.add_argument(
-        '--judges', type=Path, help='folder of FastestDet.onnx, coco.names and twinlitenet.onnx'
-    )
-    parser.add_argument(
-        '--detector',
-        metavar='MODULE:FUNCTION',
-        help='another detector; see training/scores/perception/objects.py',
-    )
     add = parser.add_argument
+    add('--weights', required=True, help='released name, safetensors file or ONNX file')
+    add('--judges', type=Path, help='folder of FastestDet.onnx, coco.names and twinlitenet.onnx')
+    add('--detector', metavar='MODULE:FUNCTION', help='another one; see docs/evaluation.md')
     add('--dry', type=Path, nargs='+', default=[], help='videos or folders without rain')
     add('--real', type=Path, nargs='+', default=[], help='videos or folders in real rain')
     add('--labels', type=Path, help='what is in all these images, JSON as COCO has it')
@@ -63,6 +56,19 @@ def parse_arguments() -> argparse.Namespace:
     add('--markdown', type=Path, help='file to write the tables to')
     add('--picture', type=Path, help=f'file for a picture of the first --dry in {PICTURED} rain')
     return parser.parse_args()
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raise DataError where the arguments do not go together or a file cannot be written."""
+    for path in (arguments.json, arguments.markdown, arguments.picture):
+        if path:
+            check_writable(path.parent)
+    if arguments.picture and arguments.picture.suffix.lower() not in IMAGE_SUFFIXES:
+        raise DataError(f'{arguments.picture}: give a name that ends in .jpg or .png')
+    if not arguments.dry and (arguments.picture or not arguments.real):
+        raise DataError('no dry frames: give --dry; without a picture --real will do')
+    if arguments.frames < 1:
+        raise DataError(f'--frames {arguments.frames}: give 1 or more')
 
 
 def make_judges(arguments: argparse.Namespace) -> Judges:
@@ -112,19 +118,16 @@ def draw(path: Path, footage: Footage, derain: Derainer, judges: Judges) -> None
 @command
 def main() -> None:
     arguments = parse_arguments()
-    for path in (arguments.json, arguments.markdown, arguments.picture):
-        if path:
-            check_writable(path.parent)
-    if not arguments.dry and (arguments.picture or not arguments.real):
-        raise DataError('no dry frames: give --dry; without a picture --real will do')
-    if arguments.frames < 1:
-        raise DataError(f'--frames {arguments.frames}: give 1 or more')
+    check(arguments)
     judges = make_judges(arguments)
     labels = read_labels(arguments.labels) if arguments.labels else None
     dry, real = (
         [read_footage(path, arguments.frames) for path in paths]
         for paths in (arguments.dry, arguments.real)
     )
+    if labels:
+        for file in (file for footage in (*dry, *real) for file in footage.files):
+            labels.of(file)  # what has none is named before long work
     with open_derainer(arguments.weights) as derain:
         cases, counts = score(derain, judges, dry, real, labels)
         if arguments.picture:

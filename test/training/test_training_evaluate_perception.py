@@ -168,6 +168,7 @@ def test_what_cannot_be_judged_is_named(
         (('--judges', tmp_path, '--real', images), 'FastestDet.onnx: is missing'),
         (('--detector', 'my_detector:detect'), 'no dry frames: give --dry'),
         ((*detector, '--picture', 'a.png'), 'no dry frames: give --dry'),
+        ((*detector, '--picture', 'a.tables'), 'a.tables: give a name that ends in .jpg'),
         ((*detector, '--frames', '0'), '--frames 0: give 1 or more'),
         ((*detector, '--labels', labels), "labels.json: has no image '1.png'"),
         ((*detector, '--labels', broken), 'broken.json: missing key: categories'),

@@ -5,6 +5,7 @@ from helpers.stills import scene
 import numpy as np
 import pytest
 
+from derain_ros.errors import DataError
 from training.scores.evaluation import open_derainer
 from training.scores.perception.arms import Judges, let_through
 from training.scores.perception.cases import score_dry
@@ -60,6 +61,11 @@ def test_the_gate_spares_dry_frames_what_the_network_does_to_them(footage: Foota
 
     f1 = {name: arm.detections.f1['all'].value for name, arm in dry.arms.items()}
     assert f1 == {'raw': 1.0, 'de-rained': 0.0, 'gated': 1.0}
+
+
+def test_a_detector_that_gives_something_else_is_named() -> None:
+    with pytest.raises(DataError, match='the detector gave list; it must give Objects'):
+        Judges(lambda image: [BOX]).see(scene())
 
 
 def test_the_gate_has_seen_the_weather_before() -> None:

@@ -132,3 +132,5 @@ def test_what_a_detector_gives_must_fit_together() -> None:
         Objects(boxes=np.zeros((2, 4)), classes=['car'], scores=np.ones(1))
     with pytest.raises(DataError, match='not finite'):
         Objects(boxes=np.full((1, 4), np.nan), classes=['car'], scores=np.ones(1))
+    with pytest.raises(DataError, match='ends before it begins; give left, top, right, bottom'):
+        Objects(boxes=np.array([[200.0, 50.0, 20.0, 20.0]]), classes=['car'], scores=np.ones(1))

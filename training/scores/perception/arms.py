@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from derain_ros.errors import DataError
 from derain_ros.stream.gate import DRY_FOR_S, Gate
 from derain_ros.stream.inspection import Inspector
 from training.scores.perception.objects import Detector, Objects
@@ -36,8 +37,15 @@ class Judges:
     least_score: float = 0.5
 
     def see(self, image: np.ndarray) -> Seen:
-        """Judge uint8 RGB [H, W, 3]."""
-        return Seen(self.detector(image), self.segmenter(image) if self.segmenter else {})
+        """
+        Judge uint8 RGB [H, W, 3].
+
+        :raises DataError: the detector gives something else than it should.
+        """
+        objects = self.detector(image)
+        if not isinstance(objects, Objects):
+            raise DataError(f'the detector gave {type(objects).__name__}; it must give Objects')
+        return Seen(objects, self.segmenter(image) if self.segmenter else {})
 
 
 @dataclass(frozen=True)

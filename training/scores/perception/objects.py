@@ -20,7 +20,7 @@ class Objects:
     :param classes: N names; those of COCO where labels are COCO's.
     :param scores: N confidences, 0 to 1.
     :param crowd: indices of boxes round a crowd, where neither finding nor missing counts.
-    :raises DataError: the lengths differ, or a value is not finite.
+    :raises DataError: the lengths differ, a value is not finite, or a box ends before it begins.
     """
 
     boxes: np.ndarray
@@ -37,6 +37,8 @@ class Objects:
             )
         if not (np.isfinite(self.boxes).all() and np.isfinite(self.scores).all()):
             raise DataError('a box or a score is not finite; leave such objects out')
+        if (self.boxes[:, 2:] < self.boxes[:, :2]).any():
+            raise DataError('a box ends before it begins; give left, top, right, bottom')
 
     def sure(self, least_score: float) -> 'Objects':
         """Return the objects with at least this score."""
