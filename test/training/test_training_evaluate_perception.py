@@ -98,7 +98,8 @@ def test_the_script_writes_tables_json_and_a_picture(
 
     printed = capsys.readouterr().out
     assert printed.strip() == files[1].read_text().strip()
-    assert '| dry | heavy | 4 | 0.00 (0.00 to 0.00) | 1.00 (1.00 to 1.00) |' in printed
+    assert '| dry | heavy | 0.00 (0.00 to 0.00) | 1.00 (1.00 to 1.00) |' in printed
+    assert '| dry | heavy | 4 | 4 | +1.00 (+1.00 to +1.00) |' in printed
     assert '| wet | 4 | raw | 1.00 |' in printed
     result = json.loads(files[0].read_text())
     heavy = next(case for case in result['cases'] if case['rain'] == 'heavy')

@@ -10,11 +10,12 @@ ARMS = ('raw', 'de-rained', 'gated', 'clean')
 Cell = Callable[[ArmScore], str]
 HEAD = """# What judges see through `{weights}`
 
-`training/evaluate_perception.py` wrote this page. Without labels, what is known is what the same
-judge sees in the clean frame, so that clean frames score 1 by definition. F1 counts objects from a
-score of {score:g} on, found at an IoU of 0.5; mAP is COCO's, over IoU 0.5 to 0.95, and counts rare
-classes like common ones. Sizes are COCO's, by the area of the box. In brackets are 95 % intervals:
-bootstrap over frames, which in a video are alike, so that they are rather too narrow.
+`training/evaluate_perception.py` wrote this page; `docs/evaluation.md` says how and what it means.
+Without labels, what is known is what the same judge sees in the clean frame, so that clean frames
+score 1 by definition. F1 counts objects from a score of {score:g} on, found at an IoU of 0.5. mAP
+is COCO's, over IoU 0.5 to 0.95, and counts rare classes like common ones. Sizes are COCO's, by the
+area of the box. In brackets are 95 % intervals: bootstrap over frames, which in a video are alike,
+so that they are rather too narrow.
 """
 
 
@@ -39,8 +40,8 @@ def markdown(
     }
     parts = [HEAD.format(weights=weights, score=least_score)]
     parts += [_gain_table(cases)] if cases else []
+    cells |= {f'IoU of {area}': _iou_cell(area) for area in areas}
     parts += [_table(title, cases, cell) for title, cell in cells.items()]
-    parts += [_table(f'IoU of {area}', cases, _iou_cell(area)) for area in areas]
     return '\n'.join(parts + ([_count_table(counts)] if counts else []))
 
 
@@ -53,27 +54,29 @@ def _iou_cell(area: str) -> Cell:
 
 
 def _table(title: str, cases: Sequence[Case], cell: Cell) -> str:
-    lines = [f'**{title}**', '', '| frames | rain | known | ' + ' | '.join(ARMS) + ' |']
-    lines.append('|---' * (3 + len(ARMS)) + '|')
+    lines = [f'## {title}', '', '| frames | rain | ' + ' | '.join(ARMS) + ' |']
+    lines.append('|---' * (2 + len(ARMS)) + '|')
     for case in cases:
         cells = [cell(case.arms[arm]) if arm in case.arms else '–' for arm in ARMS]
-        known = case.arms['raw'].detections.known
-        lines.append(f'| {case.frames} | {case.rain} | {known} | ' + ' | '.join(cells) + ' |')
+        lines.append(f'| {case.frames} | {case.rain} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
 
 
 def _gain_table(cases: Sequence[Case]) -> str:
     lines = [
-        '**What is gained over raw frames, F1 of objects**',
+        '## What is gained over raw frames, F1 of objects',
         '',
-        '| frames | rain | count | de-rained | gated | passed by the gate |',
-        '|---' * 6 + '|',
+        '| frames | rain | count | objects | de-rained | gated | passed by the gate |',
+        '|---' * 7 + '|',
     ]
     for case in cases:
-        raw = case.arms['raw'].detections.f1['all']
-        gains = [_gain(case.arms[arm].detections.f1['all'], raw) for arm in ('de-rained', 'gated')]
+        raw = case.arms['raw'].detections
+        gains = [
+            _gain(case.arms[arm].detections.f1['all'], raw.f1['all'])
+            for arm in ('de-rained', 'gated')
+        ]
         lines.append(
-            f'| {case.frames} | {case.rain} | {case.count} | {" | ".join(gains)} '
+            f'| {case.frames} | {case.rain} | {case.count} | {raw.known} | {" | ".join(gains)} '
             f'| {case.passed:.0%} |'
         )
     return '\n'.join(lines) + '\n'
@@ -82,9 +85,9 @@ def _gain_table(cases: Sequence[Case]) -> str:
 def _count_table(counts: Sequence[Count]) -> str:
     areas = list(counts[0].areas['raw'])
     lines = [
-        '**Real rain without truth: what is seen per frame; more need not be better**',
+        '## Real rain without truth: what is seen per frame; more need not be better',
         '',
-        '| frames | count | arm | objects | ' + ''.join(f'{area} | ' for area in areas).strip(),
+        '| ' + ' | '.join(['frames', 'count', 'arm', 'objects', *areas]) + ' |',
         '|---' * (4 + len(areas)) + '|',
     ]
     for count in counts:
@@ -104,7 +107,11 @@ def _with_interval(value: float, bounds: tuple[float, float]) -> str:
 
 def _gain(one: Ratio, other: Ratio) -> str:
     low, high = one.gain_over(other)
-    return f'{one.value - other.value:+.2f} ({low:+.2f} to {high:+.2f})'
+    return f'{_signed(one.value - other.value)} ({_signed(low)} to {_signed(high)})'
+
+
+def _signed(value: float) -> str:
+    return f'{round(value, 2) + 0.0:+.2f}'  # 0 is not negative
 
 
 def to_json(cases: Sequence[Case], counts: Sequence[Count]) -> dict:
