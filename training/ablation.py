@@ -28,12 +28,13 @@ from derain_ros.files import write_atomically
 from derain_ros.media.videos import video_facts
 from training.commands import command
 from training.configuration import Config
+from training.data.recordings import read_stills
 from training.data.scenes import read_scenes
 from training.errors import ConfigError, RunError
 from training.loop.checkpoints import read_checkpoint
 from training.scores.ablation import held_out, KEYS, score, Sets, table
 from training.scores.gate import read_clip
-from training.study import read_study, Study, Training, trainings
+from training.study import read_study, recordings, Study, Training, trainings
 from training.train import start_run, train
 
 CPU = torch.device('cpu')
@@ -103,6 +104,9 @@ def read_sets(study: Study, configs: dict[str, Config], root: Path) -> Sets:
                 f'{root / study.scores[name]}: has no pair numbered {first} to {last} '
                 f"to score arm '{arm}' with; change validation, or the folder"
             )
+    stills_of = {str(r): r for config in configs.values() for r in recordings(config)}
+    for recording in stills_of.values():
+        read_stills(recording, root)  # the search, which is made once, is nobody's time
     stills = [read_clip(str(root / clip)) for clip in study.cameras]
     dry = None if study.dry is None else root / study.dry
     if dry:

@@ -6,7 +6,7 @@ import re
 
 from pydantic.dataclasses import dataclass as checked
 
-from training.configuration import Config, make_config, STRICT_KEYS
+from training.configuration import Config, make_config, StillRecording, STRICT_KEYS
 from training.errors import ConfigError
 from training.scores.gate import split_clip
 from training.yaml_files import parse, read_yaml
@@ -72,7 +72,7 @@ def read_study(path: Path) -> tuple[Study, dict[str, Config]]:
         for name, changes in study.arms.items()
     }
     for name, config in configs.items():
-        if study.cameras and sees_stills(config) and len(config.real.still) < 2:
+        if study.cameras and len(recordings(config)) == 1:
             raise ConfigError(
                 f"{path}: arm '{name}': of one recording in real.still none can be left out; "
                 'give more, or leave out cameras'
@@ -84,19 +84,19 @@ def trainings(study: Study, arm: str, config: Config, seed: int) -> list[Trainin
     """Return the trainings of an arm with a seed, each scored by cameras that it did not see."""
     config = replace(config, seed=seed)
     paths = {split_clip(clip)[0].stem: split_clip(clip)[0] for clip in study.cameras}
-    if not (paths and sees_stills(config)):
+    if not (paths and recordings(config)):
         return [Training(arm, config, '', list(paths))]
     found = []
     for name, path in paths.items():
-        others = [recording for recording in config.real.still if Path(recording.path) != path]
+        others = [still for still in recordings(config) if Path(still.path) != path]
         left = replace(config, real=replace(config.real, still=others))
         found.append(Training(arm, left, name, [name]))
     return found
 
 
-def sees_stills(config: Config) -> bool:
-    """Return whether an experiment takes rain from cameras that stood still."""
-    return config.still_layers + config.still_pairs > 0
+def recordings(config: Config) -> list[StillRecording]:
+    """Return the recordings of still cameras that an experiment takes rain from."""
+    return config.real.still if config.still_layers + config.still_pairs > 0 else []
 
 
 def slug(arm: str) -> str:

@@ -170,6 +170,7 @@ def test_cameras_that_cannot_be_scored_are_named_before_training(
         (text.replace('dry: dry.mp4', 'dry: gone.mp4'), 'gone.mp4: cannot be read'),
         (text.replace('- lamps.mp4', '- other/yard.mp4@3'), 'two clips have one name'),
         (text.replace('    - path: lamps.mp4\n', ''), 'none can be left out'),
+        (text.replace('- path: lamps', '- path: gone'), 'gone.mp4: no such video or bag'),
     ):
         assert wrong != text
         study.write_text(wrong)
