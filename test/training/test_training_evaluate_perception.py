@@ -110,6 +110,17 @@ def test_the_script_writes_tables_json_and_a_picture(
     assert Image.open(files[2]).size == (3 * 128, 96 + 28)
 
 
+def test_real_rain_alone_is_only_counted(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run('--detector', 'my_detector:detect', '--real', write_images(tmp_path / 'wet')) == 0
+
+    titles = [line for line in capsys.readouterr().out.splitlines() if line.startswith('## ')]
+    assert titles == [
+        '## Real rain without truth: what is seen per frame; more need not be better'
+    ]
+
+
 def test_labels_stand_for_the_clean_frame(run: Callable[..., int], tmp_path: Path) -> None:
     images = write_images(tmp_path / 'wet', 2)
     labels = write_labels(tmp_path / 'labels.json', ['0.png', '1.png'])

@@ -23,7 +23,12 @@ def markdown(
     weights: str, cases: Sequence[Case], counts: Sequence[Count], least_score: float
 ) -> str:
     """Return a page with a table for each kind of score."""
-    areas = list(cases[0].arms['raw'].areas) if cases else []
+    parts = [HEAD.format(weights=weights, score=least_score)]
+    parts += _case_tables(cases) if cases else []
+    return '\n'.join(parts + ([_count_table(counts)] if counts else []))
+
+
+def _case_tables(cases: Sequence[Case]) -> list[str]:
     cells: dict[str, Cell] = {
         'F1 of objects': lambda arm: _with_interval(
             arm.detections.f1['all'].value, arm.detections.f1['all'].interval
@@ -38,11 +43,9 @@ def markdown(
             _number(arm.detections.f1[size].value) for size in ('small', 'medium', 'large')
         ),
     }
-    parts = [HEAD.format(weights=weights, score=least_score)]
-    parts += [_gain_table(cases)] if cases else []
+    areas = cases[0].arms['raw'].areas
     cells |= {f'IoU of {area}': _iou_cell(area) for area in areas}
-    parts += [_table(title, cases, cell) for title, cell in cells.items()]
-    return '\n'.join(parts + ([_count_table(counts)] if counts else []))
+    return [_gain_table(cases), *(_table(title, cases, cell) for title, cell in cells.items())]
 
 
 def _iou_cell(area: str) -> Cell:
