@@ -140,6 +140,7 @@ class Config:
     optimizer: Literal['adam', 'muon'] = 'adam'
     warm_up: Natural = 0
     normalise_matching: Flag = False
+    teacher: Share = 0.0
     crops_per_image: Count | None = None
     flips: Flag = True
     clean: list[str] = field(default_factory=list)
@@ -179,13 +180,15 @@ class Config:
             yield 'drizzle and still_layers fall on the images of clean and pairs, both empty'
         if of_still > 0 and not self.real.still:
             yield 'still_layers and still_pairs are taken from real.still, which is empty'
-        if self.matching > 0 and not (self.real.bags or self.real.folders):
-            yield (
-                f'matching {self.matching} needs real rain; give real bags or folders, or set '
-                'it to 0'
-            )
-        if self.matching > 0 and self.batch % self.real.crops_per_frame:
+        for name, weight in (('matching', self.matching), ('teacher', self.teacher)):
+            if weight > 0 and not (self.real.bags or self.real.folders):
+                yield (
+                    f'{name} {weight} needs real rain; give real bags or folders, or set it to 0'
+                )
+        if self.matching + self.teacher > 0 and self.batch % self.real.crops_per_frame:
             yield 'batch must be a multiple of real.crops_per_frame'
+        if self.teacher > 0 and self.start is None:
+            yield 'teacher has to know something; name trained weights in start'
         validation_paths = {bag.path for bag in self.real.validation_bags}
         if validation_paths & {bag.path for bag in self.real.bags}:
             yield (

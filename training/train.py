@@ -87,8 +87,9 @@ def train(
 def start_run(config: Config, device: torch.device, out: Path, resume: bool) -> Run:
     """Start at step 0, or go on from the checkpoint in ``out``; raises as ``train`` does."""
     checkpoint = out / 'checkpoint.pt'
-    # the scaler of fp16 waits for the device at every step
-    kind = DeviceRun if device.type == 'cuda' and config.precision != 'fp16' else Run
+    # the scaler of fp16 waits for the device at every step; a teacher is known to ``Run`` alone
+    waits = config.precision == 'fp16' or config.teacher > 0
+    kind = DeviceRun if device.type == 'cuda' and not waits else Run
     if not checkpoint.exists():
         return kind(config, device)
     if not resume:

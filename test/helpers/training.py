@@ -5,13 +5,16 @@ from pathlib import Path
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 import torch
 from torch import Tensor
 import yaml
 
+from derain_ros.model.export import load_network
 from helpers.data import ROOT
+from helpers.frames import reference
 from training.configuration import Config
 import training.train as training
 
@@ -94,3 +97,18 @@ def assert_equal(left: dict[str, Tensor], right: dict[str, Tensor]) -> None:
     assert left.keys() == right.keys()
     for name, tensor in left.items():
         assert torch.equal(tensor, right[name]), name
+
+
+class TorchDerainer:
+    """Runs weights as they are; the export, which takes long, is tested elsewhere."""
+
+    def __init__(self, weights: str) -> None:
+        self._network = load_network(Path(weights))
+
+    def __enter__(self) -> 'TorchDerainer':
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        return reference(self._network, frame[None])[0]

@@ -7,18 +7,19 @@ import shutil
 import sys
 
 from helpers.data import ROOT
-from helpers.frames import reference
+from helpers.training import TorchDerainer
 import numpy as np
 from PIL import Image
 import pytest
 import yaml
 
-from derain_ros.model.export import load_network
 from derain_ros.model.released import MODELS
 from training import ablation
-from training.ablation import read_study, slug
 from training.data.scenes import read_scenes
 from training.errors import ConfigError
+from training.scores import ablation as scores_of_ablation
+from training.scores.ablation import Sets
+from training.study import read_study, slug
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 STUDIES = ROOT / 'training' / 'studies'
@@ -59,28 +60,13 @@ def study(tmp_path: Path) -> Path:
     return path
 
 
-class TorchDerainer:
-    """Runs weights as they are; the export, which takes long, is tested elsewhere."""
-
-    def __init__(self, weights: str) -> None:
-        self._network = load_network(Path(weights))
-
-    def __enter__(self) -> 'TorchDerainer':
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def __call__(self, frame: np.ndarray) -> np.ndarray:
-        return reference(self._network, frame[None])[0]
-
-
 @pytest.fixture
 def run(
     study: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., int]:
     """Return the command on that study, timed on a small frame."""
-    monkeypatch.setattr(ablation, 'TIMED_FRAME', (64, 64, 3))
-    monkeypatch.setattr(ablation, 'open_derainer', TorchDerainer)
+    monkeypatch.setattr(scores_of_ablation, 'TIMED_FRAME', (64, 64, 3))
+    monkeypatch.setattr(scores_of_ablation, 'open_derainer', TorchDerainer)
 
     def command(*more: str) -> int:
         monkeypatch.setattr(
@@ -143,8 +129,8 @@ def test_every_arm_and_seed_is_scored_once(run: Callable[..., int], tmp_path: Pa
     scores = [float(row['own']) for row in scored]
     mean, deviation = np.mean(scores[:2]), np.std(scores[:2], ddof=1)
     lines = (out / 'scores.md').read_text().splitlines()
-    assert lines[0] == '| arm | seeds | own | ms |'
-    assert lines[2].startswith(f'| as it is | 2 | {mean:.2f} ± {deviation:.2f} | ')
+    assert lines[0] == '| arm | seeds | steps | own | ms |'
+    assert lines[2].startswith(f'| as it is | 2 | 2.00 ± 0.00 | {mean:.2f} ± {deviation:.2f} | ')
 
 
 def test_an_arm_that_was_changed_keeps_no_old_score(
@@ -177,7 +163,10 @@ def test_scores_of_other_sets_are_kept_and_named(
 
     study.write_text(study.read_text().replace('own: pairs', 'other: pairs'))
     assert run('--arms', 'as it is') == 2
-    assert 'scores.csv: has the columns arm, seed, steps, own, ms' in capsys.readouterr().err
+    assert (
+        'scores.csv: has the columns arm, seed, left_out, minutes, steps, own, ms'
+        in capsys.readouterr().err
+    )
     assert rows(tmp_path / 'out') == old
 
 
@@ -209,13 +198,14 @@ def test_mistakes_are_named(
 def test_only_what_is_held_out_is_scored(
     study: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ablation, 'open_derainer', TorchDerainer)
-    monkeypatch.setattr(ablation, 'TIMED_FRAME', (64, 64, 3))
+    monkeypatch.setattr(scores_of_ablation, 'open_derainer', TorchDerainer)
+    monkeypatch.setattr(scores_of_ablation, 'TIMED_FRAME', (64, 64, 3))
     config = read_study(study)[1]['as it is']
     scenes, weights = read_scenes(data / 'pairs', 'pairs'), MODELS / 'fast.safetensors'
 
     of_all, of_held_out = (
-        ablation.score({'own': part}, config, weights)['own'] for part in (scenes, scenes[2:])
+        scores_of_ablation.score(Sets({'own': part}, {}, None), config, [], weights)['own']
+        for part in (scenes, scenes[2:])
     )
 
     assert [scene.number for scene in scenes] == [1, 2, 3, 4]

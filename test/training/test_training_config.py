@@ -125,6 +125,11 @@ def test_a_shape_can_be_spelt_out(tmp_path: Path) -> None:
         ),
         ({'clip': float('nan')}, 'clip: should be a finite number, not nan'),
         ({'matching': 1.0}, 'matching 1.0 needs real rain; give real bags or folders'),
+        ({'teacher': 0.5}, 'teacher 0.5 needs real rain; give real bags or folders'),
+        (
+            {'teacher': 0.5, 'real': {'folders': ['real']}},
+            'teacher has to know something; name trained weights in start',
+        ),
         ({'synthetic': 0.5}, 'take their backgrounds from clean, which is empty'),
         (
             {'real': {'bags': [{'path': 'x'}], 'validation_bags': [{'path': 'x'}]}},

@@ -121,7 +121,7 @@ def _still_sources(
 
 
 def _real(config: Config, root: Path, held_out: range) -> Frames | None:
-    if config.matching == 0:
+    if config.matching + config.teacher == 0:
         return None
     frames: list[Any] = [
         Photographs(root / name, config.crop, held_out) for name in config.real.folders

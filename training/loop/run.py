@@ -21,6 +21,7 @@ from training.loop.checkpoints import read_checkpoint, serialize, start_network,
 from training.loop.device import FORMATS, usable_precision
 from training.loop.losses import matching, supervised
 from training.loop.optimizer import check_state, learning_rate, make_optimizers
+from training.loop.teacher import taught_pairs
 
 MOST_SKIPPED = 10
 COUNTS = {'step': int, 'best': float, 'skipped': int, 'skipped_in_a_row': int}
@@ -113,12 +114,18 @@ class Run:
         clean = batch.clean.to(self.device, non_blocking=True)
         real = None if batch.real is None else batch.real.to(self.device, non_blocking=True)
         with self.autocast():
+            if real is not None and self.config.teacher > 0:
+                taught = real[: math.ceil(self.config.teacher * len(real))]
+                pairs = taught_pairs(self.average.module, taught)
+                rainy, clean = (torch.cat(both) for both in zip((rainy, clean), pairs))
             output, features, real_features = self.branches(rainy, real)
         supervision = supervised(self.config.loss, output.float(), clean)
         match = (
             supervision.new_zeros(())
             if real_features is None
-            else matching(features, real_features, self.config.normalise_matching)
+            else matching(
+                features[: len(batch.rainy)], real_features, self.config.normalise_matching
+            )
         )
         self.network.zero_grad(set_to_none=False)
         self.scaler.scale(supervision + self.config.matching * match).backward()

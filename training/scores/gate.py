@@ -19,22 +19,28 @@ LARGEST_LOSS_DB = 0.1
 LARGEST_DRY_CHANGE = 0.05  # grey levels
 
 
+def split_clip(text: str) -> tuple[Path, int]:
+    """Return the path of a clip, PATH or PATH@FIRST, and the number of its first frame."""
+    path, separator, first = text.rpartition('@')
+    if not separator or not first.isdigit():
+        return Path(text), 0
+    return Path(path), int(first)
+
+
 def read_clip(text: str) -> Still:
     """
     Read a clip: PATH, or PATH@FIRST.
 
     :raises DataError: the video is missing or unreadable, or shorter than that.
     """
-    path, separator, first = text.rpartition('@')
-    if not separator or not first.isdigit():
-        path, first = text, '0'
-    window = list(islice(video_frames(Path(path)), int(first), int(first) + WINDOW))
+    path, first = split_clip(text)
+    window = list(islice(video_frames(path), first, first + WINDOW))
     if len(window) < WINDOW:
         raise DataError(
             f'{path}: has {len(window)} frames from number {first} on, and a median takes '
             f'{WINDOW}; choose a longer clip or an earlier frame'
         )
-    return make_still(Path(path).stem, np.stack(window))
+    return make_still(path.stem, np.stack(window))
 
 
 def dry_change(derain: Derain, video: Path) -> float:
