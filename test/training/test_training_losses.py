@@ -147,9 +147,9 @@ def test_psnr_loss_counts_every_image_alike_whatever_its_error() -> None:
     clean = torch.full((2, 3, 16, 16), 0.5)
     output = clean.clone()
     output[0] += 0.1  # 20 dB
-    output[1] += 0.01  # 40 dB
+    output[1] += math.sqrt(0.001)  # 30 dB
 
-    assert psnr_loss(output, clean).item() == pytest.approx((60 - (20 + 40) / 2) / 200, abs=2e-4)
+    assert psnr_loss(output, clean).item() == pytest.approx((50 - (20 + 30) / 2) / 200, abs=2e-4)
 
 
 def test_psnr_loss_has_a_gradient_of_zero_at_the_truth() -> None:
