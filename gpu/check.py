@@ -24,6 +24,7 @@ SMALL = {
     'batch': 4,
     'crop': 16,
     'precision': 'float32',
+    'workers': 0,
     'validate_every': 3,
     'checkpoint_every': 3,
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-PAIRS = ('rain_light', 'rain_heavy', 'rain_mixed')
+PAIRS = ('rain_light', 'rain_heavy', 'rain_mixed', 'rain_mixed_more')
 CLEAN = ('clean/bsds', 'clean/camvid', 'clean/highway')
 # the last of them are for validation, as in the real sets
 NUMBERS = (*range(1, 9), 181, 182)

@@ -1,5 +1,5 @@
 """
-The de-raining network of the paper, in its two released shapes.
+The de-raining network of the paper, in its released shapes.
 
 Source: "Single image de-raining algorithm based on semi-supervised learning". The paper draws
 four stages; each is a class here. What it leaves unsaid is marked *inferred*.
@@ -79,7 +79,9 @@ class Shape:
 
 SHAPES = {
     'reference': Shape(channels=32, units=8),
-    'fast': Shape(channels=48, units=2, unshuffle=2),
+    'fast': Shape(channels=32, units=2, scales=4, widths=(32, 32, 64, 64), unshuffle=2),
+    # of fast-light and fast-heavy
+    'wide': Shape(channels=48, units=2, unshuffle=2),
 }
 
 
