@@ -119,8 +119,9 @@ def quantise(
     quantised: onnx.ModelProto = nncf.quantize(
         graph,
         nncf.Dataset(crops, lambda crop: {'frames': crop[None]}),
-        # symmetric, as TensorRT demands
-        preset=nncf.QuantizationPreset.PERFORMANCE,
+        # asymmetric: leaky features are positive for the most part. TensorRT takes symmetric
+        # ones alone (PERFORMANCE), which are noisier
+        preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(crops),
         ignored_scope=nncf.IgnoredScope(
             names=[node.name for node in graph.graph.node if stays(node)]

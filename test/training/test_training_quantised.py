@@ -11,7 +11,7 @@ from PIL import Image
 import pytest
 import torch
 
-from derain_ros.engine.self_test import SelfTestError
+from derain_ros.errors import ModelError
 from derain_ros.model.export import frame_graph, write_graph
 from derain_ros.model.network import DerainNetwork, Shape
 from training.errors import GateError
@@ -104,5 +104,5 @@ def test_a_graph_that_computes_something_else_fails_the_self_test(
     same = darker(graph, tmp_path / 'same.onnx', 0)
     far_darker = darker(graph, tmp_path / 'darker.onnx', 60)
 
-    with pytest.raises(SelfTestError, match='100% of a dry frame'):
+    with pytest.raises(ModelError, match='100% of a dry frame'):
         compare(same, far_darker, [pairs], tmp_path / 'dry.mp4')

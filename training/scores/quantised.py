@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 
 from derain_ros.engine.openvino import OpenVinoEngine, preferred_precision
-from derain_ros.engine.self_test import self_test
 from derain_ros.errors import DataError
 from training.data.scenes import numbered, read_scenes
 from training.errors import GateError
@@ -20,7 +19,7 @@ from training.scores.stills import Derain
 
 VALIDATION = range(181, 201)
 LARGEST_STAIN = 2  # grey levels
-TEST_SIZE = (192, 256)  # height, width
+PICTURE_SIZE = (192, 256)  # height, width
 TIMED_SIZES = ((360, 640), (720, 1280))
 ROUNDS = 7
 
@@ -101,10 +100,9 @@ def compare(graph: str, quantised: str, pairs: Sequence[Path], dry: Path) -> Com
     :param graph, quantised: released names or paths of ONNX files.
     :param pairs: folders, of which the pairs numbered in VALIDATION are scored.
     :param dry: video without rain.
-    :raises SelfTestError: the 8-bit graph fails the self-test of the engines.
+    :raises ModelError: a graph fails the self-test with which every engine starts.
     :raises DataError: the pairs or the video cannot be read.
     """
-    self_test(OpenVinoEngine(quantised), OpenVinoEngine(quantised, 'f32'), (1, *TEST_SIZE), 'rgb')
     with open_derainer(graph) as before, open_derainer(quantised) as after:
         both = before, after
         scores = {folder.name: _scores(both, folder) for folder in pairs}
@@ -120,9 +118,9 @@ def compare(graph: str, quantised: str, pairs: Sequence[Path], dry: Path) -> Com
 
 def pictures() -> dict[str, np.ndarray]:
     """Return pictures in black and white, which are to stay as they are, uint8 [H, W, 3]."""
-    black = np.zeros((*TEST_SIZE, 3), np.uint8)
+    black = np.zeros((*PICTURE_SIZE, 3), np.uint8)
     upright, lying = black.copy(), black.copy()
-    upright[:, TEST_SIZE[1] // 2 :] = lying[TEST_SIZE[0] // 2 :] = 255
+    upright[:, PICTURE_SIZE[1] // 2 :] = lying[PICTURE_SIZE[0] // 2 :] = 255
     return {
         'black': black,
         'white': ~black,
