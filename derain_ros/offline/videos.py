@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 
 from derain_ros.errors import DataError, DerainError
 from derain_ros.media.recordings import draft
-from derain_ros.media.videos import decoded_frames, opened_video, turned
+from derain_ros.media.videos import decoded_frames, EXACT, opened_video, upright
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
 from derain_ros.offline.report import Outcome, Stream
@@ -27,13 +27,6 @@ from derain_ros.stream.inspection import Inspector
 
 FORMATS = {'.mp4': 'mp4', '.mov': 'mov', '.mkv': 'matroska', '.avi': 'avi'}
 BT709, LIMITED_RANGE = 1, 1
-# FFmpeg's quick conversion from YUV 4:2:0 darkens pictures by more than one grey level
-EXACT = (
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.FULL_CHR_H_INT
-)
 PAIR_EVERY = 50  # frames
 
 
@@ -138,8 +131,7 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
     inspector, count = Inspector(), max(1, writing.stream.frames)
 
     def decode(frame: VideoFrame) -> tuple[VideoFrame, Pixels]:
-        pixels = frame.reformat(format='bgr24', interpolation=EXACT).to_ndarray()
-        return frame, turned(cast(Pixels, pixels), frame)
+        return frame, upright(frame, 'bgr')
 
     def infer(decoded: tuple[VideoFrame, Pixels]) -> tuple[VideoFrame, Pair, str]:
         frame, rainy = decoded
@@ -177,7 +169,8 @@ def _encodable(source: VideoFrame, derained: Pixels, codec: str) -> VideoFrame:
     even = derained.shape[0] % 2 == 0 and derained.shape[1] % 2 == 0
     frame = VideoFrame.from_ndarray(derained, format='bgr24')
     if codec == 'mjpeg':
-        frame = frame.reformat(format='yuvj420p' if even else 'yuvj444p')
+        layout = 'yuvj420p' if even else 'yuvj444p'
+        frame = frame.reformat(format=layout, interpolation=EXACT)
     else:
         frame = frame.reformat(
             format='yuv420p' if even else 'yuv444p',
