@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 import shutil
 from typing import Any
@@ -25,9 +24,9 @@ from derain_ros.media.storage.mcap import MAGIC as MCAP_MAGIC
 from derain_ros.media.storage.ros1 import MAGIC as ROS1_MAGIC
 from derain_ros.media.storage.sqlite3 import MAGIC as SQLITE3_MAGIC
 from derain_ros.offline.formats import mcap, ros1, sqlite3
-from derain_ros.offline.formats.base import Rewriting
+from derain_ros.offline.formats.base import DERAINED_KINDS, Rewriting
 from derain_ros.offline.job import Job
-from derain_ros.offline.messages import derain_records
+from derain_ros.offline.messages import Topics
 from derain_ros.offline.report import Outcome, Stream
 
 FORMATS: dict[bytes, Callable[[Path, Path, Rewriting], None]] = {
@@ -46,7 +45,7 @@ def derain_bag(source: Path, target: Path, job: Job) -> Outcome:
     :raises OSError: the disk is full or out of order.
     """
     with _workplace(target) as (result, scratch):
-        index = index_bag(source, scratch)
+        index = index_bag(source, scratch, DERAINED_KINDS)
         if index.problems:
             raise DataError(
                 f'{source}: {"; ".join(index.problems)}; make it whole first, with ros2 bag '
@@ -90,7 +89,7 @@ def _write(
     total = sum(file.stat().st_size for file in index.files)
     rewriting = Rewriting(
         names,
-        partial(derain_records, job=job, streams=streams, outcome=outcome),
+        Topics(job, outcome).derain,
         lambda size_bytes: job.advance(size_bytes / total),
     )
     added = {}
@@ -108,11 +107,6 @@ def _write(
         added[part.name] = {
             topic: stream.frames - before[topic] for topic, stream in streams.items()
         }
-    for topic in sorted(rewriting.videos):
-        outcome.notes.append(
-            f'{index.path}: {topic} is video (H.264 or HEVC) and copied as it is; de-rain it '
-            'before it is encoded'
-        )
     return added
 
 
@@ -127,7 +121,7 @@ def _compress(file: Path) -> None:
 
 def _beside(topic: str) -> str:
     """Return where the node publishes the result of a topic by default."""
-    base = topic.removesuffix('/compressed')
+    base = topic.removesuffix('/compressed').removesuffix('/ffmpeg')
     return f'{base.rpartition("/")[0]}/image_derained{topic.removeprefix(base)}'
 
 

@@ -12,8 +12,8 @@ from mcap.writer import CompressionType, Writer
 
 from derain_ros.media.storage.base import Channel as Topic
 from derain_ros.media.storage.base import type_name
+from derain_ros.offline.decoding import Record
 from derain_ros.offline.formats.base import Rewriting
-from derain_ros.offline.messages import Record
 
 COMPRESSION = {
     '': CompressionType.NONE,

@@ -25,8 +25,8 @@ from derain_ros.media.storage.ros1 import (
     read_fields,
     read_header,
 )
+from derain_ros.offline.decoding import Record
 from derain_ros.offline.formats.base import Rewriting
-from derain_ros.offline.messages import Record
 
 CHUNK_INFO = b'\x06'
 

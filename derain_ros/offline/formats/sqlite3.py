@@ -10,8 +10,8 @@ import sqlite3
 from urllib.parse import quote
 
 from derain_ros.media.storage.base import Channel, type_name
+from derain_ros.offline.decoding import Record
 from derain_ros.offline.formats.base import Rewriting
-from derain_ros.offline.messages import Record
 
 
 def rewrite(source: Path, target: Path, rewriting: Rewriting) -> None:
