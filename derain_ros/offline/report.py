@@ -139,10 +139,15 @@ def summary(
         'model': derain.model,
         'engine': derain.engine,
         'precision': derain.precision,
-        'versions': {
-            'derain_ros': derain_ros.__version__,
-            'python': platform.python_version(),
-            **{name: version(name) for name in VERSIONS},
-        },
+        'versions': versions(),
         'results': [outcome.to_json() for outcome in outcomes],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    return {
+        'derain_ros': derain_ros.__version__,
+        'python': platform.python_version(),
+        **{name: version(name) for name in VERSIONS},
     }
