@@ -17,10 +17,10 @@ import statistics
 from tempfile import TemporaryDirectory
 import time
 
+from _bags import picture
 import _root  # noqa: F401  lets this repository be imported
 import cv2
 from mcap.writer import Writer
-import numpy as np
 from rosbags.typesys import get_typestore, Stores
 
 from derain_ros import Derainer
@@ -31,21 +31,15 @@ HEIGHT, WIDTH = 720, 1280
 KIND = 'sensor_msgs/msg/CompressedImage'
 
 
-def picture(index: int) -> np.ndarray:
-    """Return a frame with contrast and some noise, uint8 [H, W, 3]."""
-    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    waves = 120 + 70 * np.sin(rows / 50 + columns / 70 + index)
-    noise = np.random.default_rng(index).normal(0, 4, (HEIGHT, WIDTH, 3))
-    return np.clip(waves[..., None] + noise, 0, 255).astype(np.uint8)
-
-
 def write_bag(path: Path, frames: int) -> None:
     """Write an MCAP file of JPEG frames of one camera at 10 frames per second."""
     types = get_typestore(Stores.ROS2_HUMBLE)
     header, stamp, image = (
         types.types[name] for name in ('std_msgs/msg/Header', 'builtin_interfaces/msg/Time', KIND)
     )
-    pictures = [cv2.imencode('.jpg', picture(index))[1].ravel() for index in range(4)]
+    pictures = [
+        cv2.imencode('.jpg', picture(index, HEIGHT, WIDTH))[1].ravel() for index in range(4)
+    ]
     with path.open('wb') as file:
         writer = Writer(file)
         writer.start('ros2')
@@ -79,7 +73,7 @@ def main() -> None:
     with TemporaryDirectory() as folder, Derainer(arguments.model) as derain:
         source, target = Path(folder) / 'rain.mcap', Path(folder) / 'clean.mcap'
         write_bag(source, frames)
-        pictures = [picture(index) for index in range(4)]
+        pictures = [picture(index, HEIGHT, WIDTH) for index in range(4)]
         derain(pictures[0])  # compiles
         for _ in range(arguments.rounds):
             with measured('engine'):
