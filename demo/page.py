@@ -41,7 +41,8 @@ def write_page(out: Path, report: dict, shots: list[Shot], video: str | None) ->
         f'derain_ros {report["version"]}: model <code>{escape(report["model"])}</code> on '
         f'{report["engine"]} ({report["precision"]}).</p>'
     )
-    write_report(out, shots, f'{run}\n{_table(report)}', video, ENDING)
+    clips = {video: report['source']} if video else {}
+    write_report(out, shots, f'{run}\n{_table(report)}', clips, ENDING)
 
 
 def _table(report: dict) -> str:

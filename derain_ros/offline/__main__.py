@@ -25,8 +25,8 @@ from derain_ros.offline.page import write_page
 from derain_ros.offline.report import summary
 from derain_ros.offline.run import derain_items
 
-# frames on the page: more are too many to look at, and take memory
-MOST_PAIRS = 24
+# streams on the page with frames and a clip: more are too many to look at, and take memory
+MOST_SHOWN = 24
 
 
 def main() -> int:
@@ -61,13 +61,14 @@ def _run(todo: list[Item], skipped: int, derain: Derainer, arguments: argparse.N
         arguments.quality,
         tuple(arguments.topics or ()),
         arguments.beside,
+        shows=arguments.report is not None,
     )
     start, outcomes = time.monotonic(), []
-    room = MOST_PAIRS if arguments.report else 0
+    room = MOST_SHOWN
     for outcome in derain_items(todo, job):
         outcomes.append(outcome)
-        del outcome.pairs[room:]
-        room -= len(outcome.pairs)
+        for stream in outcome.streams:
+            stream.showcase, room = (stream.showcase, room - 1) if room > 0 else (None, 0)
         for line in outcome.problems + outcome.notes:
             tqdm.write(line, file=sys.stderr)
     result = summary(outcomes, skipped, time.monotonic() - start, derain)

@@ -27,7 +27,7 @@ from derain_ros.offline.formats import mcap, ros1, sqlite3
 from derain_ros.offline.formats.base import DERAINED_KINDS, Rewriting
 from derain_ros.offline.job import Job
 from derain_ros.offline.messages import Topics
-from derain_ros.offline.report import Outcome, Stream
+from derain_ros.offline.report import begun, Outcome
 
 FORMATS: dict[bytes, Callable[[Path, Path, Rewriting], None]] = {
     MCAP_MAGIC: mcap.rewrite,
@@ -56,7 +56,7 @@ def derain_bag(source: Path, target: Path, job: Job) -> Outcome:
             index.chosen(None)
         names = {topic: _beside(topic) if job.beside else topic for topic in chosen}
         _check_names(source, names, index)
-        outcome = Outcome(str(source), str(target), [Stream(topic) for topic in chosen])
+        outcome = begun(source, target, chosen, job)
         added = _write(index, result, names, job, outcome)
         if (source / METADATA).exists():
             _write_metadata(source / METADATA, result / METADATA, names, added)

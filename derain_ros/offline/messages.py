@@ -28,7 +28,6 @@ from derain_ros.offline.serialized import deserialized, Serialization
 from derain_ros.stream.inspection import Inspector
 
 JPEG_QUALITY = 95
-PAIR_EVERY = 50  # frames
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Topics:
 
         :param outcome: with a stream for each topic; frames and fates are added to them.
         """
-        self._job, self._outcome = job, outcome
+        self._job = job
         self._streams = {stream.name: stream for stream in outcome.streams}
         self._inspectors = {topic: Inspector() for topic in self._streams}
         self._decoders: dict[str, PacketDecoder] = {}
@@ -109,9 +108,7 @@ class Topics:
             # later pictures must build on a packet of the same encoder
             encoded = stored(samples(queued.picture, 'bgr'), queued.picture)
         else:
-            if len(stream.rain) % PAIR_EVERY == 0:
-                self._outcome.add_pair(f'{topic} at {time_s:.1f} s', pair)
-            stream.add_derained(time_s, pair.rain)
+            stream.add_derained(time_s, pair)
         if isinstance(encoded, VideoFrame):
             encoded = self._packet(topic, queued, encoded)
         return queued.record._replace(derained=encoded)

@@ -22,12 +22,11 @@ from derain_ros.media.recordings import draft
 from derain_ros.media.videos import decoded_frames, EXACT, opened_video, upright
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
-from derain_ros.offline.report import Outcome, Stream
+from derain_ros.offline.report import begun, Outcome
 from derain_ros.stream.inspection import Inspector
 
 FORMATS = {'.mp4': 'mp4', '.mov': 'mov', '.mkv': 'matroska', '.avi': 'avi'}
 BT709, LIMITED_RANGE = 1, 1
-PAIR_EVERY = 50  # frames
 
 
 def derain_video(source: Path, target: Path, job: Job) -> Outcome:
@@ -37,7 +36,7 @@ def derain_video(source: Path, target: Path, job: Job) -> Outcome:
     :raises DataError: it is no video, no frame of it can be de-rained, or a part of it does not
         fit the format of the target.
     """
-    outcome = Outcome(str(source), str(target), [Stream(source.name)])
+    outcome = begun(source, target, [source.name], job)
     with opened_video(source) as (container, stream), draft(target) as partial:
         kind = FORMATS[target.suffix.lower()]
         with av.open(f'file:{partial}', 'w', format=kind) as output:
@@ -146,7 +145,7 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
 
     stream = outcome.streams[0]
     stages = overlapped(writing.frames(), decode, infer, encode, jobs=job.jobs)
-    for index, (_, result) in enumerate(stages):
+    for _, result in stages:
         assert result is not None
         frame, pair, problem = result.result()
         writing.write(frame)
@@ -154,9 +153,7 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
         if problem:
             stream.add_passed_through(problem)
             continue
-        stream.add_derained(frame.time or 0.0, pair.rain)
-        if index % PAIR_EVERY == 0:
-            outcome.add_pair(f'{writing.source.name}, frame {index}', pair)
+        stream.add_derained(frame.time or 0.0, pair)
     problems = [writing.damage] if writing.damage else []
     outcome.problems += problems + stream.problems(writing.source)
     if not stream.rain:

@@ -17,6 +17,7 @@ from PIL import Image
 import pytest
 
 from derain_ros.media.images import read_image
+from derain_ros.media.videos import video_frames
 from derain_ros.offline.items import find_items, shard
 
 PATIENCE_S = 120
@@ -155,10 +156,16 @@ def test_a_page_shows_frames_and_the_rain_of_each_camera(derain, tmp_path):
     assert '&lt;drive&gt;' in page
     assert '<drive>' not in page
     assert page.count('<polyline') == 2  # one for each camera
-    images = re.findall('src="(.+?)"', page)
+    images = re.findall('<img src="(.+?)"', page)
     assert len(images) == 4
     for name in images:
         assert read_image(tmp_path / 'page' / name).shape == (48, 64, 3)
+    clips = re.findall('<video src="(.+?)"', page)
+    assert len(clips) == 2
+    for name in clips:
+        assert [frame.shape for frame in video_frames(tmp_path / 'page' / name)] == [
+            (48, 128, 3)
+        ] * 4  # the first frame is an image of its own
     assert '://' not in page  # it is opened without a network
 
 
