@@ -16,6 +16,7 @@ from helpers.offline import (
     recorded,
     write_drive,
 )
+from mcap.reader import make_reader
 import numpy as np
 import pytest
 from rosbags.rosbag1 import Writer as Ros1Writer
@@ -127,6 +128,30 @@ def test_derained_topics_may_stand_beside_the_originals(kind, tmp_path):
             assert (one.kind, one.stamp_ns, one.about) == (other.kind, other.stamp_ns, other.about)
             found = pixels(kind, other)
             assert np.abs(darker(pixels(kind, one)).astype(int) - found).mean() < 2
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_what_rosbag2_says_of_a_recording_names_the_topics_beside(storage, tmp_path):
+    """In its file and in the copy that each storage keeps of it."""
+    bag, out = write_drive(tmp_path / 'rain', storage), tmp_path / 'out'
+    derain_bag(bag, out, Job(darker, topics=(RAW_TOPIC,), beside=True))
+    if storage == 'mcap':
+        with (out / 'rain.mcap').open('rb') as file:
+            (inside,) = make_reader(file).iter_metadata()
+        text = inside.metadata['serialized_metadata']
+    else:
+        with closing(sqlite3.connect(out / 'rain.db3')) as database:
+            ((text,),) = database.execute('SELECT metadata FROM metadata').fetchall()
+    for about in (text, (out / 'metadata.yaml').read_text()):
+        about = yaml.safe_load(about)
+        about = about.get('rosbag2_bagfile_information', about)
+        counts = {
+            each['topic_metadata']['name']: each['message_count']
+            for each in about['topics_with_message_count']
+        }
+        assert counts['/front/image_derained'] == counts[RAW_TOPIC] == 12
+        assert about['message_count'] == sum(counts.values()) == 72
+        assert [file['message_count'] for file in about['files']] == [72]
 
 
 def test_topics_that_would_stand_in_one_place_are_refused(tmp_path):

@@ -10,6 +10,8 @@ from derain_ros.media.storage.base import Channel
 from derain_ros.offline.decoding import Record
 
 DERAINED_KINDS = (*KINDS, *VIDEO_KINDS)
+# is told how many more bytes of a file are read
+Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,12 @@ class Rewriting:
     :param topics: to de-rain, and the name of the de-rained topic; that of the original where
         it takes its place.
     :param derain: replaces the images among records, in their order.
-    :param advance: is told how many bytes of the file are read.
+    :param metadata: replaces what rosbag2 says of the recording, YAML.
     """
 
     topics: Mapping[str, str]
     derain: Callable[[Iterator[Record]], Iterator[Record]]
-    advance: Callable[[int], None]
+    metadata: Callable[[str], str]
 
     def wants(self, channel: Channel) -> bool:
         """Tell whether the messages of a channel are images or video to de-rain."""
