@@ -19,7 +19,7 @@ from derain_ros import Derainer
 from derain_ros.errors import DataError, DerainError
 from derain_ros.files import write_json
 from derain_ros.offline.arguments import add_options
-from derain_ros.offline.items import find_items, Item, shard
+from derain_ros.offline.items import find_items, have_many_sizes, Item, shard
 from derain_ros.offline.job import Job
 from derain_ros.offline.page import write_page
 from derain_ros.offline.report import summary
@@ -44,7 +44,8 @@ def main() -> int:
         if arguments.dry_run:
             _print_plan(items, todo)
             return 0
-        with Derainer(arguments.model, engine=arguments.engine) as derain:
+        any_size = have_many_sizes(todo)
+        with Derainer(arguments.model, engine=arguments.engine, any_size=any_size) as derain:
             return _run(todo, len(items) - len(todo), derain, arguments)
     except (DerainError, OSError) as error:  # such as a folder that cannot be written to
         print(f'error: {error}', file=sys.stderr)
