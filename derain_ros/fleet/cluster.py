@@ -97,7 +97,8 @@ def _result(ready: ray.ObjectRef[Result], source: str, target: str) -> Result:
     try:
         return ray.get(ready)
     except RayTaskError as error:
-        problem = str(error.cause) or type(error.cause).__name__
+        lines = str(error.cause).splitlines()  # of an import error, its traceback
+        problem = lines[-1] if lines else type(error.cause).__name__
     except RayError as error:  # it was killed, ran out of memory, or its machine is gone
         problem = f'its worker died ({type(error).__name__})'
     named = problem if source in problem else f'{source}: {problem}'
