@@ -150,7 +150,8 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         container = av.open(f'file:{path}')
     except (av.FFmpegError, OSError) as error:
         raise DataError(
-            f'{path}: not a video that can be read ({error.strerror}); convert it to H.264 in MP4'
+            f'{path}: not a video that can be read ({error.strerror}); copy it again if it is cut '
+            'short, else convert it to H.264 in MP4'
         ) from error
     with container:
         if not container.streams.video:
