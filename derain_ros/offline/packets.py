@@ -33,7 +33,8 @@ OPTIONS = {
     'sc_threshold': '0',
     'x265-params': 'log-level=error:scenecut=0',
 }
-# how pictures are stored; others, such as those of 10 bits, become the first
+# how pictures are stored; others, such as grey ones and those of 10 bits, become the first, or the
+# last where a side is odd
 LAYOUTS = ('yuv420p', 'yuv422p', 'yuv444p')
 # the matrix that a video names to the one of a conversion; where it names none, BT.601
 MATRICES = {1: Colorspace.ITU709, 7: Colorspace.SMPTE240M, 9: Colorspace.BT2020}
@@ -134,8 +135,10 @@ def stored(pixels: Pixels, like: VideoFrame) -> VideoFrame:
     :param pixels: uint8 BGR [H, W, 3].
     """
     layout = like.format.name.replace('yuvj', 'yuv')
+    if layout not in LAYOUTS:
+        layout = LAYOUTS[-1] if like.width % 2 or like.height % 2 else LAYOUTS[0]
     picture = VideoFrame.from_ndarray(pixels, format='bgr24').reformat(
-        format=layout if layout in LAYOUTS else LAYOUTS[0],
+        format=layout,
         dst_colorspace=MATRICES.get(like.colorspace, Colorspace.ITU601),
         dst_color_range=LIMITED_RANGE,
         interpolation=EXACT,

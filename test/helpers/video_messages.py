@@ -29,18 +29,21 @@ FRAMES, KEY_EVERY = 20, 7
 BT709, FULL_RANGE = 1, 2
 
 
-def packets(codec: str, **options: str) -> list[av.Packet]:
-    """Return the packets of ``FRAMES`` scenes in BT.709 and full range, each scene by its own."""
+def packets(
+    codec: str, layout: str = 'yuv420p', size: tuple[int, int] = (48, 64), **options: str
+) -> list[av.Packet]:
+    """Return the packets of ``FRAMES`` scenes in BT.709 and full range."""
     context = av.CodecContext.create({'h264': 'libx264', 'h265': 'libx265'}[codec], 'w')
-    context.width, context.height, context.pix_fmt = 64, 48, 'yuv420p'
+    context.height, context.width = size
+    context.pix_fmt = layout
     context.time_base = Fraction(1, 10)
     context.colorspace, context.color_range = BT709, FULL_RANGE
     context.options = {'tune': 'zerolatency', 'crf': '8', 'g': '999', 'forced-idr': '1'}
     context.options |= {'x265-params': 'log-level=error', **options}
     coded = []
     for index in range(FRAMES):
-        frame = av.VideoFrame.from_ndarray(scene(index / 4), format='rgb24').reformat(
-            format='yuv420p', dst_colorspace=BT709, dst_color_range=FULL_RANGE
+        frame = av.VideoFrame.from_ndarray(scene(index / 4, *size), format='rgb24').reformat(
+            format=layout, dst_colorspace=BT709, dst_color_range=FULL_RANGE
         )
         frame.pts, frame.time_base = index, context.time_base
         frame.pict_type = PictureType.NONE if index % KEY_EVERY else PictureType.I

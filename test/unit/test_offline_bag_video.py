@@ -6,7 +6,6 @@ import av
 from helpers.bags import KINDS
 from helpers.offline import darker, Recorded, recorded
 from helpers.video_messages import (
-    BT709,
     FRAMES,
     KEY_EVERY,
     OLDER_PACKET,
@@ -42,7 +41,7 @@ def check_derained(before: list[av.VideoFrame | None], after: list[av.VideoFrame
     for one, other in zip(before, after):
         assert one is not None
         assert other is not None
-        assert other.colorspace == BT709
+        assert other.colorspace == one.colorspace
         rainy, derained = samples(one, 'rgb'), samples(other, 'rgb').astype(int)
         assert np.abs(darker(rainy) - derained).mean() < 4
         assert abs(rainy.mean() - derained.mean() - 5) < 0.5  # no drift of colours
@@ -67,6 +66,21 @@ def test_every_picture_is_derained_and_encoded_again(kind, message, codec, tmp_p
     # whoever comes in at a key frame sees all from there on
     later = pictures(codec, [one.data for one in new[KEY_EVERY:]])
     assert None not in later
+
+
+@pytest.mark.parametrize(
+    ('layout', 'size'),
+    [('yuv444p', (47, 65)), ('yuv422p', (48, 64)), ('gray', (48, 64)), ('yuv420p10le', (48, 64))],
+)
+def test_pictures_of_any_layout_are_derained(layout, size, tmp_path):
+    bag = write_video_drive(tmp_path / 'rain', 'mcap', data=packets('h264', layout, size))
+    assert derain_bag(bag, tmp_path / 'out', JOB).problems == []
+    check_derained(
+        *(
+            pictures('h264', [read_message('mcap', one).data for one in video_of(path)])
+            for path in (bag, tmp_path / 'out')
+        )
+    )
 
 
 def test_packets_of_the_older_ros1_definition(tmp_path):
