@@ -10,7 +10,7 @@ import time
 from typing import Any, Literal
 
 from derain_ros import Derainer
-from derain_ros.offline.items import find_items
+from derain_ros.offline.items import find_items, have_many_sizes
 from derain_ros.offline.job import Job
 from derain_ros.offline.run import derain_items
 
@@ -65,7 +65,8 @@ def derain_input(source: str, target: str, options: Options) -> Result:
     todo = [item for item in items if not item.target.exists()]
     if not todo:
         return Result(source, target, 'already there')
-    derain, start = _derainer(options.model, options.engine), time.monotonic()
+    derain = _derainer(options.model, options.engine, have_many_sizes(todo))
+    start = time.monotonic()
     job = Job(derain, options.jobs, options.quality, options.topics, options.beside)
     result = Result(source, target, 'done')
     for outcome in derain_items(todo, job):
@@ -80,6 +81,6 @@ def derain_input(source: str, target: str, options: Options) -> Result:
 
 
 @cache
-def _derainer(model: str, engine: str) -> Derainer:
+def _derainer(model: str, engine: str, any_size: bool) -> Derainer:
     """Return the engine of this process, which is kept from one input to the next."""
-    return Derainer(model, engine=engine)
+    return Derainer(model, engine=engine, any_size=any_size)

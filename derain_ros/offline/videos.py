@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
+import cv2
+import numpy as np
 
 from derain_ros.errors import DataError, DerainError
 from derain_ros.media.recordings import draft
@@ -164,15 +166,25 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
 def _encodable(source: VideoFrame, derained: Pixels, codec: str) -> VideoFrame:
     """Return a frame in the layout of the encoder, at the time of its source."""
     even = derained.shape[0] % 2 == 0 and derained.shape[1] % 2 == 0
-    frame = VideoFrame.from_ndarray(derained, format='bgr24')
     if codec == 'mjpeg':
-        layout = 'yuvj420p' if even else 'yuvj444p'
-        frame = frame.reformat(format=layout, interpolation=EXACT)
+        frame = _full_range(derained, even)
     else:
-        frame = frame.reformat(
+        frame = VideoFrame.from_ndarray(derained, format='bgr24').reformat(
             format='yuv420p' if even else 'yuv444p',
             dst_colorspace=Colorspace.ITU709,
             interpolation=EXACT,
         )
     frame.pts, frame.time_base, frame.duration = source.pts, source.time_base, source.duration
     return frame
+
+
+def _full_range(pixels: Pixels, even: bool) -> VideoFrame:
+    """Return a frame as JPEG has it; FFmpeg shifts colours by half a level where it converts."""
+    converted = cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2YCrCb))
+    luma, red, blue = (np.ascontiguousarray(converted[..., index]) for index in range(3))
+    if not even:
+        return VideoFrame.from_ndarray(np.stack([luma, blue, red]), format='yuvj444p')
+    half = pixels.shape[1] // 2, pixels.shape[0] // 2
+    chroma = [cv2.resize(plane, half, interpolation=cv2.INTER_AREA) for plane in (blue, red)]
+    planes = np.concatenate([plane.ravel() for plane in (luma, *chroma)], dtype=np.uint8)
+    return VideoFrame.from_ndarray(planes.reshape(-1, pixels.shape[1]), format='yuvj420p')
