@@ -107,8 +107,8 @@ def test_every_unit_feeds_every_later_fusion():
     assert features.grad.abs().min() > 0
 
 
-def test_the_fast_shape_is_the_same_network_on_folded_pixels():
-    fast = DerainNetwork(replace(SHAPES['fast'], channels=4, units=1, residual=False))
+def test_unshuffle_is_the_same_network_on_folded_pixels():
+    fast = DerainNetwork(Shape(channels=4, units=1, unshuffle=2, residual=False))
     plain = DerainNetwork(Shape(channels=4, units=1, residual=False))
     for name in ('matching', 'deraining'):
         getattr(plain, name).load_state_dict(getattr(fast, name).state_dict())
