@@ -14,7 +14,6 @@ setup(
         # of the released models the one for a car; the others are in the repository
         package_name: [
             'models/fast.onnx',
-            'models/README.md',
             'models/SHA256SUMS',
             'media/templates/*',
             'py.typed',
