@@ -19,6 +19,23 @@ from derain_ros.model.released import onnx_file
 from derain_ros.model.weights import check_finite, Precision
 
 
+def write_onnx(model: str, path: Path, precision: Precision) -> None:
+    """
+    Write a model as an ONNX graph, whole or not at all.
+
+    :param model: released name, path of an ONNX file, or of weights (needs torch).
+    :param precision: of everything from the first to the last convolution.
+    :raises ModelError: there is no such model, or a weight is too large for the precision.
+    :raises OSError: the file cannot be written.
+    """
+    with onnx_file(model) as source:
+        graph = load_graph(source)
+    check_finite(graph, model, precision)
+    if precision == 'fp16':
+        halve(graph)
+    write_graph(graph, path)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument(
@@ -33,12 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        with onnx_file(options.model) as path:
-            graph = load_graph(path)
-        check_finite(graph, options.model, options.precision)
-        if options.precision == 'fp16':
-            halve(graph)
-        write_graph(graph, options.onnx)
+        write_onnx(options.model, options.onnx, options.precision)
     except (ModelError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
