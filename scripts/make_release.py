@@ -2,7 +2,7 @@
 """
 Gather the files of a release into a new folder, and list the sha256 of each.
 
-    .venv/bin/python scripts/release.py dist/0.2.0
+    .venv/bin/python scripts/make_release.py dist/0.2.0
 
 They are the package as a wheel, and of each released model three forms: the ONNX graph of the
 repository, its float16 graph for other tools, and its weights for PyTorch (safetensors).
@@ -13,11 +13,10 @@ from pathlib import Path
 import shutil
 import subprocess
 import sys
+from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from safetensors.torch import save_file
+import _root  # noqa: F401  lets this repository be imported
+from safetensors.torch import save
 
 import derain_ros
 from derain_ros.errors import DerainError
@@ -25,6 +24,7 @@ from derain_ros.export import write_onnx
 from derain_ros.model.export import load_network
 from derain_ros.model.released import MODELS, released_names, update_manifest
 
+ROOT = Path(__file__).resolve().parents[1]
 NEXT = """
 The files of derain_ros {version} are in {folder}. Now publish them:
 
@@ -37,7 +37,7 @@ class ReleaseError(DerainError):
     """The repository is not ready to be released; the message says why."""
 
 
-def check_ready(folder: Path) -> None:
+def check_ready(folder: Path, root: Path = ROOT) -> None:
     """
     Check what is easily forgotten.
 
@@ -46,14 +46,14 @@ def check_ready(folder: Path) -> None:
     """
     if folder.exists():
         raise ReleaseError(f'{folder}: is there already; name a new folder')
-    changed = _run('git', 'status', '--porcelain')
+    changed = _run('git', 'status', '--porcelain', at=root)
     if changed:
-        raise ReleaseError(f'not committed: {changed.split()[1]} and perhaps more; commit first')
+        raise ReleaseError(f'{changed.split()[1]}: is not committed; commit or remove it')
     version = derain_ros.__version__
-    if f'\n{version} (' not in (ROOT / 'CHANGELOG.rst').read_text():
+    if f'\n{version} (' not in (root / 'CHANGELOG.rst').read_text():
         raise ReleaseError(
-            f'CHANGELOG.rst has no section "{version} (date)", the version of package.xml; '
-            'name what is Forthcoming so, or raise the version'
+            f'CHANGELOG.rst: has no section "{version} (date)", which is the version of '
+            'package.xml; name what is Forthcoming so, or raise the version'
         )
 
 
@@ -68,15 +68,20 @@ def gather(folder: Path) -> None:
     for name in released_names():
         shutil.copy(MODELS / f'{name}.onnx', folder)
         write_onnx(name, folder / f'{name}-fp16.onnx', 'fp16')
-        network = load_network(MODELS / f'{name}.onnx')
-        shape = {'shape': network.shape.to_json()}
-        save_file(network.half().state_dict(), folder / f'{name}.safetensors', shape)
-    _run(sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--wheel-dir', str(folder), '.')
+        network = load_network(MODELS / f'{name}.onnx').half()
+        weights = save(network.state_dict(), {'shape': network.shape.to_json()})
+        (folder / f'{name}.safetensors').write_bytes(weights)
+    with TemporaryDirectory() as committed:  # without what earlier builds left behind
+        archive = Path(committed) / 'source.tar'
+        _run('git', 'archive', '--output', str(archive), 'HEAD')
+        shutil.unpack_archive(archive, Path(committed) / 'source')
+        pip = (sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation')
+        _run(*pip, '--wheel-dir', str(folder), str(Path(committed) / 'source'))
     update_manifest(folder, [path.name for path in folder.iterdir()])
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def _run(*command: str, at: Path = ROOT) -> str:
+    done = subprocess.run(command, cwd=at, capture_output=True, text=True)
     if done.returncode:
         raise ReleaseError(f'{" ".join(command)}: {done.stderr.strip()}')
     return done.stdout
