@@ -59,7 +59,8 @@ def load_network(weights: Path) -> DerainNetwork:
         shape = Shape.from_json(text)
     except ValueError as error:
         raise ModelError(
-            f'{weights}: does not say its shape; training/train.py writes it ({error})'
+            f'{weights}: does not say its shape; take what training/train.py, or '
+            f'derain_ros.export, wrote lately ({error})'
         ) from error
     for name, tensor in state.items():
         if not tensor.isfinite().all():
@@ -132,7 +133,7 @@ def frame_graph(network: DerainNetwork) -> onnx.ModelProto:
     )
     graph = program.model_proto
     _tidy(graph)
-    _name_parts(graph)
+    _name_parts(graph, set(network.state_dict()))
     graph.metadata_props.add(key=SHAPE, value=network.shape.to_json())
     return graph
 
@@ -161,26 +162,29 @@ def _tidy(model: onnx.ModelProto) -> None:
     del graph.value_info[:]
 
 
-def _name_parts(model: onnx.ModelProto) -> None:
+def _name_parts(model: onnx.ModelProto, parameters: set[str]) -> None:
     """
     Name the weights of fusions, which are computed map by map, after the weight they are part of.
 
-    The first part has the bias of the fusion, and those after it have none.
+    :param parameters: names of the network's own; each must then be found in the graph.
     """
-    renamed = dict(_parts(model))
+    renamed = dict(_parts(model, parameters))
     for tensor in model.graph.initializer:
         tensor.name = renamed.get(tensor.name, tensor.name)
     for node in model.graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
+    missing = parameters - {tensor.name.partition(PART)[0] for tensor in model.graph.initializer}
+    assert not missing, f'not in the graph: {missing}'
 
 
-def _parts(model: onnx.ModelProto) -> Iterator[tuple[str, str]]:
+def _parts(model: onnx.ModelProto, parameters: set[str]) -> Iterator[tuple[str, str]]:
     """Return the name of each part of a weight, and its new name."""
     whole, part = '', 0
     for node in convolutions(model):
         weight, *bias = node.input[1:]
-        if bias:
+        if weight in parameters:
+            continue
+        if bias:  # which the first part has, and those after it have not
             whole, part = bias[0].removesuffix('bias') + 'weight', 0
-        if weight != whole:
-            yield weight, f'{whole}{PART}{part}'
-            part += 1
+        yield weight, f'{whole}{PART}{part}'
+        part += 1
