@@ -11,7 +11,13 @@ import numpy as np
 
 from derain_ros.errors import DataError, ImageError
 from derain_ros.media.bags import BagReader, in_order, index_bag
-from derain_ros.media.images import image_files, IMAGE_SUFFIXES, read_image, VIDEO_SUFFIXES
+from derain_ros.media.images import (
+    check_regular,
+    image_files,
+    IMAGE_SUFFIXES,
+    read_image,
+    VIDEO_SUFFIXES,
+)
 from derain_ros.media.recordings import is_bag
 from derain_ros.media.videos import video_facts, video_frames
 from training.data.rain import add_rain, Rain, streak_layer
@@ -62,6 +68,8 @@ def open_source(path: Path | None, topic: str | None) -> Source:
         return clip()
     if not path.exists():
         raise DataError(f'{path}: no such file or folder')
+    if not path.is_dir():
+        check_regular(path)
     if is_bag(path):
         return bag(path, topic)
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:

@@ -212,3 +212,22 @@ def test_a_car_without_the_training_stack_tests_what_it_has(tmp_path):
     assert said.returncode == 0, said.stdout[-2000:]
     assert 'NOT COLLECTED test/training: torch is not installed' in said.stdout
     assert 'test/unit/test_scheduler.py::' in said.stdout
+
+
+def test_a_machine_without_tensorrt_tests_what_it_has(tmp_path):
+    for name in ('tensorrt', 'tensorrt_rtx', 'tensorrt_rtx_bindings'):
+        (tmp_path / f'{name}.py').write_text(
+            f"raise ModuleNotFoundError('no {name}', name='{name}')"
+        )
+    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}'}
+    environment.pop('CI', None)
+    said = subprocess.run(
+        [sys.executable, '-m', 'pytest', '--collect-only', '-q', 'test/unit'],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 0, said.stdout[-2000:]
+    assert 'test/unit/test_scheduler.py::' in said.stdout
+    assert 'test/unit/test_build_engine.py::' not in said.stdout
