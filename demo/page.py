@@ -2,21 +2,19 @@
 
 from html import escape
 from pathlib import Path
-from string import Template
-import sys
 
 from derain_ros.media.gallery import Shot, write_report
 
 PAGE, SHEET = 'index.html', 'contact_sheet.jpg'
-ENDING = Template("""
+ENDING = """
 <h2>Next</h2>
 <p>Your own rain, from a photograph, a folder of images, a video or a rosbag (ROS 1 or 2):</p>
 <pre>make demo INPUT=drive.mp4
 make demo INPUT=drive_bag TOPIC=/camera/front/image_raw</pre>
 <p>Whole recordings, every frame of them, without ROS (<code>docs/offline.md</code>):</p>
-<pre>$python -m derain_ros.offline drive.mp4 clean.mp4</pre>
+<pre>.venv/bin/python -m derain_ros.offline drive.mp4 clean.mp4</pre>
 <p>The node in your driving stack: <code>README.md</code>, then <code>docs/node.md</code>.</p>
-""")
+"""
 # of the report: key, and what people call it
 FIGURES = {
     'frames_sent': 'frames sent',
@@ -43,9 +41,8 @@ def write_page(out: Path, report: dict, shots: list[Shot], video: str | None) ->
         f'derain_ros {report["version"]}: model <code>{escape(report["model"])}</code> on '
         f'{report["engine"]} ({report["precision"]}).</p>'
     )
-    write_report(
-        out, shots, f'{run}\n{_table(report)}', video, ENDING.substitute(python=sys.executable)
-    )
+    clips = {video: report['source']} if video else {}
+    write_report(out, shots, f'{run}\n{_table(report)}', clips, ENDING)
 
 
 def _table(report: dict) -> str:

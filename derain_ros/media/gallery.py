@@ -1,9 +1,11 @@
 """Pictures for people: a page with before/after sliders, and a contact sheet."""
 
+from collections.abc import Mapping
 from html import escape
 import math
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +21,25 @@ Shot = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
 
 
 def write_report(
-    folder: Path, shots: list[Shot], summary: str = '', video: str | None = None, ending: str = ''
+    folder: Path,
+    shots: list[Shot],
+    summary: str = '',
+    clips: Mapping[str, str] = MappingProxyType({}),
+    ending: str = '',
 ) -> None:
     """
     Write ``index.html``, the images it shows, and ``contact_sheet.jpg``.
 
     :param shots: name, rainy and de-rained image, the latter two uint8 RGB [H, W, 3].
     :param summary: HTML that stands before the images.
-    :param video: name of a video in the folder, its left half rainy, its right half de-rained.
+    :param clips: of ``ClipWriter`` in the folder: file to what it is called.
     :param ending: HTML that stands after the images.
     """
     folder.mkdir(parents=True, exist_ok=True)
     page, figure, clip = (_template(name) for name in ('gallery.html', 'figure.html', 'clip.html'))
-    figures = [clip.substitute(file=escape(video))] if video else []
+    figures = [
+        clip.substitute(file=escape(file), name=escape(called)) for file, called in clips.items()
+    ]
     for index, (name, rainy, output) in enumerate(shots):
         files = {'before': f'{index:04}_before.jpg', 'after': f'{index:04}_after.jpg'}
         for file, image in zip(files.values(), (rainy, output)):

@@ -33,7 +33,7 @@ def page(tmp_path: Path) -> Path:
     frames = [(plain('green')[..., ::-1], plain('yellow')[..., ::-1])] * 20
     write_video(frames, 10.0, tmp_path / 'clip.mp4')
     shots = [('<street> & "rain"', plain('red'), plain('blue'))]
-    write_report(tmp_path, shots, '<p>summary</p>', 'clip.mp4', '<p>ending</p>')
+    write_report(tmp_path, shots, '<p>summary</p>', {'clip.mp4': 'drive'}, '<p>ending</p>')
     return tmp_path / 'index.html'
 
 
