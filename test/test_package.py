@@ -133,16 +133,6 @@ def test_every_command_of_the_readme_is_known_to_be_run():
         ), test
 
 
-def test_hosted_tests_and_constraints_name_the_same_distributions():
-    import yaml
-
-    workflow = yaml.safe_load((ROOT / '.github' / 'workflows' / 'ci.yml').read_text())
-    matrices = [workflow['jobs'][job]['strategy']['matrix'] for job in ('ros', 'docker')]
-    files = (ROOT / 'requirements').glob('constraints-*.txt')
-    constrained = {path.stem.removeprefix('constraints-') for path in files}
-    assert [set(matrix['distribution']) for matrix in matrices] == [constrained] * 2
-
-
 def test_make_hands_input_and_topic_to_the_demo():
     said = subprocess.run(
         ['make', '-n', 'demo', 'INPUT=my drive', 'TOPIC=/front/image_raw'],
@@ -231,3 +221,13 @@ def test_a_machine_without_tensorrt_tests_what_it_has(tmp_path):
     assert said.returncode == 0, said.stdout[-2000:]
     assert 'test/unit/test_scheduler.py::' in said.stdout
     assert 'test/unit/test_build_engine.py::' not in said.stdout
+
+
+def test_hosted_tests_and_constraints_name_the_same_distributions():
+    import yaml
+
+    workflow = yaml.safe_load((ROOT / '.github' / 'workflows' / 'ci.yml').read_text())
+    matrices = [workflow['jobs'][job]['strategy']['matrix'] for job in ('ros', 'docker')]
+    files = (ROOT / 'requirements').glob('constraints-*.txt')
+    constrained = {path.stem.removeprefix('constraints-') for path in files}
+    assert [set(matrix['distribution']) for matrix in matrices] == [constrained] * 2
