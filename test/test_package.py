@@ -85,7 +85,7 @@ def test_every_import_is_a_dependency():
     required = {
         name
         for file in (ROOT / 'requirements').glob('*.txt')
-        for name in re.findall(r'^([\w-]+)[=<]', file.read_text(), re.MULTILINE)
+        for name in re.findall(r'^([\w-]+)[[=<]', file.read_text(), re.MULTILINE)
     }
     names = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'cuda': 'cuda-bindings'}
     names |= {'PIL': 'pillow', 'yaml': 'PyYAML'}
