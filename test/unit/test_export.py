@@ -106,7 +106,7 @@ def test_a_released_graph_is_the_network_whose_weights_it_holds(released, street
     'shape',
     [
         Shape(channels=4, units=1),
-        Shape(channels=4, units=3, scales=2, unshuffle=2, residual=False),
+        Shape(channels=4, units=3, scales=2, unshuffle=2, residual=False, widths=(2, 6)),
     ],
 )
 def test_weights_come_out_of_the_graph_bit_for_bit(shape, tmp_path):
