@@ -144,5 +144,5 @@ def test_a_run_starts_from_released_weights() -> None:
 
     released = load_network(MODELS / 'fast.onnx').state_dict()
     assert all(torch.equal(started[name], weight) for name, weight in released.items())
-    with pytest.raises(RunError, match=r'fast\.safetensors: is of Shape\(channels=48.*make them'):
+    with pytest.raises(RunError, match=r'fast\.onnx: is of Shape\(channels=48.*make them'):
         start_network(config(start='fast'))
