@@ -20,7 +20,7 @@ README = {
     'make demo INPUT=drive_bag TOPIC=/camera/front/image_raw': 'test_package.py::test_make_hands_input_and_topic_to_the_demo',
     'rosdep install --from-paths src/derain_ros --ignore-src -y': 'a machine with ROS',
     'pip install -r src/derain_ros/requirements/runtime.txt '
-    '-c src/derain_ros/requirements/constraints-ros.txt': 'make, with a ROS that is sourced',
+    '-c src/derain_ros/requirements/constraints-$ROS_DISTRO.txt': 'make, with a ROS that is sourced',
     'colcon build --packages-select derain_ros': 'conftest.py::installed',
     'source install/setup.bash': 'conftest.py::environment',
     'ros2 launch derain_ros derain.launch.py topic:=/camera/front/image_raw': 'test_launch.py::test_ros2_launch_brings_the_node_to_active',
@@ -41,8 +41,10 @@ def test_colcon_installs_what_the_car_needs(installed):
     ):
         assert (share / name).is_file(), name
     assert (installed / 'share/ament_index/resource_index/packages/derain_ros').is_file()
-    models = {path.suffix for path in installed.rglob('derain_ros/models/fast.*')}
-    assert {'.onnx', '.safetensors'} <= models
+    (models,) = installed.rglob('derain_ros/models')
+    assert {path.name for path in models.iterdir()} == {'fast.onnx', 'SHA256SUMS'}
+    size = sum(path.stat().st_size for path in installed.rglob('*') if path.is_file())
+    assert size < 10e6
 
 
 def test_the_installed_node_runs_from_the_sourced_workspace(installed, run):
@@ -53,12 +55,18 @@ def test_the_installed_node_runs_from_the_sourced_workspace(installed, run):
     )
 
 
-def test_package_xml_and_setup_py_agree():
-    package = ElementTree.parse(ROOT / 'package.xml').getroot()
-    setup = (ROOT / 'setup.py').read_text()
-    for tag in ('name', 'version', 'license'):
-        assert f"'{package.findtext(tag)}'" in setup
-    assert f'\n{package.findtext("version")} (' in (ROOT / 'CHANGELOG.rst').read_text()
+def test_the_version_of_package_xml_is_the_one_that_is_installed(installed, environment):
+    version = ElementTree.parse(ROOT / 'package.xml').findtext('version')
+    assert f'\n{version} (' in (ROOT / 'CHANGELOG.rst').read_text()
+    said = subprocess.run(
+        [sys.executable, '-c', 'import derain_ros; print(derain_ros.__version__)'],
+        env=environment,
+        cwd=installed,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == f'{version}\n'
 
 
 def imports(*files: Path) -> set[str]:
@@ -83,6 +91,7 @@ def test_every_import_is_a_dependency():
     names |= {'PIL': 'pillow', 'yaml': 'PyYAML'}
     imported = imports(*(ROOT / 'derain_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py'))
     assert {names.get(name, name) for name in imported} <= depends | required
+    assert not {name for name in depends if name.startswith('rmw_')}, 'any middleware will do'
     of_ros = re.compile(r'\w+_msgs|rcl\w+|launch\w*')
     assert set(filter(of_ros.fullmatch, imports(*(ROOT / 'test').rglob('*.py')))) <= depends
 
@@ -193,3 +202,32 @@ def test_a_car_without_the_training_stack_tests_what_it_has(tmp_path):
     assert said.returncode == 0, said.stdout[-2000:]
     assert 'NOT COLLECTED test/training: torch is not installed' in said.stdout
     assert 'test/unit/test_scheduler.py::' in said.stdout
+
+
+def test_a_machine_without_tensorrt_tests_what_it_has(tmp_path):
+    for name in ('tensorrt', 'tensorrt_rtx', 'tensorrt_rtx_bindings'):
+        (tmp_path / f'{name}.py').write_text(
+            f"raise ModuleNotFoundError('no {name}', name='{name}')"
+        )
+    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}'}
+    environment.pop('CI', None)
+    said = subprocess.run(
+        [sys.executable, '-m', 'pytest', '--collect-only', '-q', 'test/unit'],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 0, said.stdout[-2000:]
+    assert 'test/unit/test_scheduler.py::' in said.stdout
+    assert 'test/unit/test_build_engine.py::' not in said.stdout
+
+
+def test_hosted_tests_and_constraints_name_the_same_distributions():
+    import yaml
+
+    workflow = yaml.safe_load((ROOT / '.github' / 'workflows' / 'ci.yml').read_text())
+    matrices = [workflow['jobs'][job]['strategy']['matrix'] for job in ('ros', 'docker')]
+    files = (ROOT / 'requirements').glob('constraints-*.txt')
+    constrained = {path.stem.removeprefix('constraints-') for path in files}
+    assert [set(matrix['distribution']) for matrix in matrices] == [constrained] * 2

@@ -26,13 +26,9 @@ from derain_ros.media.images import (
 )
 from derain_ros.order import Order
 
-# FFmpeg's fast conversion between YUV and RGB darkens a picture by more than one grey level
-EXACT = (
-    Interpolation.BILINEAR
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.FULL_CHR_H_INT
-)
+# FFmpeg's fast conversion between YUV and RGB darkens a picture by more than one grey level. Its
+# SWS_ACCURATE_RND, SWS_FULL_CHR_H_INP and _INT in numbers: PyAV 17 has no names for them.
+EXACT = int(Interpolation.BILINEAR) | 0x40000 | 0x4000 | 0x2000
 # of FFmpeg, which plays a picture as a video of one frame
 PICTURE_FORMATS = ('_pipe', 'image2')
 
