@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
 ifeq ($(shell $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes),yes)
 VENV := .venv-ros
 VENV_OPTIONS := --system-site-packages
-ROS := -c requirements/constraints-ros.txt
+ROS := $(addprefix -c ,$(wildcard requirements/constraints-$(ROS_DISTRO).txt))
 else
 ROS := -r requirements/ros.txt
 endif

@@ -1,14 +1,24 @@
 from glob import glob
+import xml.etree.ElementTree as ElementTree
 
 from setuptools import find_packages, setup
 
 package_name = 'derain_ros'
+package = ElementTree.parse('package.xml')
 
 setup(
     name=package_name,
-    version='0.1.0',
+    version=package.findtext('version'),
     packages=find_packages(include=['derain_ros', 'derain_ros.*']),
-    package_data={package_name: ['models/*', 'media/templates/*', 'py.typed']},
+    package_data={
+        # of the released models the one for a car; the others are in the repository
+        package_name: [
+            'models/fast.onnx',
+            'models/SHA256SUMS',
+            'media/templates/*',
+            'py.typed',
+        ]
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/' + package_name]),
         ('share/' + package_name, ['package.xml']),
@@ -21,9 +31,8 @@ setup(
     zip_safe=False,
     maintainer='derain_ros maintainers',
     maintainer_email='maintainers@derain-ros.example',
-    description='Removes rain from camera images, '
-    'between the camera drivers and the driving stack.',
-    license='Apache-2.0',
+    description=package.findtext('description'),
+    license=package.findtext('license'),
     entry_points={
         'console_scripts': [
             'derain = derain_ros.offline.__main__:main',

@@ -38,6 +38,7 @@ class Flight:
     arrived: dict[int, int] = field(default_factory=dict)
     counts: Counter = field(default_factory=Counter)
     baseline: Counter = field(default_factory=Counter)
+    model: str | None = None
     engine: str | None = None
     precision: str | None = None
     damage: str = ''
@@ -126,6 +127,7 @@ class Camera(Node):
             counted = counts(status)
             if counted:  # without it the node is not at work, and says why
                 values = {value.key: value.value for value in status.values}
+                self.flight.model = values.get('model')
                 self.flight.engine = values.get('engine')
                 self.flight.precision = values.get('precision')
                 self.flight.counts = counted

@@ -18,7 +18,7 @@ import _root  # noqa: F401  lets this repository be imported
 from play import NodeError, play
 import rclpy
 from rclpy.signals import SignalHandlerOptions
-from results import BAG, print_table, PRODUCTS, REPORT, SHEET, VIDEO, write_results
+from results import BAG, print_table, PRODUCTS, write_results
 from sources import open_source, Source
 
 from derain_ros.errors import DataError, DerainError
@@ -50,8 +50,9 @@ def run(source: Source, out: Path) -> tuple[dict, str]:
     :raises DerainError: nothing can be shown.
     """
     shutil.rmtree(out / BAG, ignore_errors=True)
-    for name in (SHEET, VIDEO, REPORT):
-        (out / name).unlink(missing_ok=True)
+    for name in PRODUCTS:
+        if name != BAG:
+            (out / name).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     flight = play(source, out / BAG)
     if not flight.arrived:

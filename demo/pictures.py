@@ -1,61 +1,47 @@
-"""The demo's pictures: a contact sheet and a side-by-side video, before and after."""
+"""The demo's video: every frame before and after, side by side, as any browser plays it."""
 
 from collections.abc import Iterable
+from fractions import Fraction
 import os
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
 
-from derain_ros.files import write_atomically
 from derain_ros.media.pictures import fit
 
-ROWS = 4
-PANEL = (640, 480)
-
-
-def side_by_side(before: np.ndarray, after: np.ndarray, panel: tuple[int, int]) -> np.ndarray:
-    """Put two BGR images of one size beside each other, each fitted into width x height."""
-    return np.hstack([fit(image, panel) for image in (before, after)])
-
-
-def write_sheet(rows: list[tuple[np.ndarray, np.ndarray]], path: Path) -> None:
-    """Write pairs of before and after, one under the other, as a PNG."""
-    panel = _panel(rows[0][0])
-    sheet = np.vstack([side_by_side(*row, panel) for row in rows])
-    write_atomically(path, cv2.imencode('.png', sheet)[1].tobytes())
+PANEL_PX = (640, 480)
 
 
 def write_video(pairs: Iterable[tuple[np.ndarray, np.ndarray]], rate: float, path: Path) -> None:
     """
-    Write pairs of before and after as a video; whole or not at all.
+    Write pairs of before and after as H.264, each side by side; whole or not at all.
 
+    :param pairs: uint8 BGR [H, W, 3]; those of other sizes than the first are fitted into it.
     :raises OSError: it cannot be written.
     """
-    writer, panel, count = None, PANEL, 0
     temporary = path.with_name('partial.mp4')
+    panel = None
     try:
-        for before, after in pairs:
-            if writer is None:
-                panel = _panel(before)
-                writer = cv2.VideoWriter(
-                    str(temporary), cv2.VideoWriter_fourcc(*'mp4v'), rate, (2 * panel[0], panel[1])
-                )
-            writer.write(side_by_side(before, after, panel))
-            count += 1
-        if writer is not None:
-            writer.release()
-            # OpenCV does not tell what it could not write
-            if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) != count:
-                raise OSError(f'{path}: cannot be written whole; is the disk full?')
-            os.replace(temporary, path)
+        with av.open(str(temporary), 'w') as output:
+            stream = output.add_stream('libx264', rate=Fraction(rate).limit_denominator(1000))
+            stream.options = {'crf': '18', 'preset': 'veryfast'}
+            for pair in pairs:
+                if panel is None:
+                    panel = panel_px(pair[0])
+                    stream.width, stream.height = 2 * panel[0], panel[1]
+                picture = np.hstack([fit(image, panel) for image in pair])
+                frame = av.VideoFrame.from_ndarray(picture, format='bgr24')
+                output.mux(stream.encode(frame.reformat(format='yuv420p')))
+            output.mux(stream.encode(None))
+        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _panel(image: np.ndarray) -> tuple[int, int]:
-    """Return the panel for images like this one: its own size, but no larger than PANEL."""
+def panel_px(image: np.ndarray) -> tuple[int, int]:
+    """Return width and height of an image in the video: its own, but at most PANEL_PX."""
     height, width = image.shape[:2]
-    scale = min(1.0, PANEL[0] / width, PANEL[1] / height)
-    # video codecs want even sides
-    return round(width * scale) // 2 * 2, round(height * scale) // 2 * 2
+    scale = min(1.0, PANEL_PX[0] / width, PANEL_PX[1] / height)
+    # H.264 wants even sides
+    return max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2)

@@ -11,7 +11,13 @@ import numpy as np
 
 from derain_ros.errors import DataError, ImageError
 from derain_ros.media.bags import BagReader, in_order, index_bag
-from derain_ros.media.images import image_files, IMAGE_SUFFIXES, read_image
+from derain_ros.media.images import (
+    check_regular,
+    image_files,
+    IMAGE_SUFFIXES,
+    read_image,
+    VIDEO_SUFFIXES,
+)
 from derain_ros.media.recordings import is_bag
 from derain_ros.media.videos import video_facts, video_frames
 from training.data.rain import add_rain, Rain, streak_layer
@@ -62,11 +68,21 @@ def open_source(path: Path | None, topic: str | None) -> Source:
         return clip()
     if not path.exists():
         raise DataError(f'{path}: no such file or folder')
+    if not path.is_dir():
+        check_regular(path)
     if is_bag(path):
         return bag(path, topic)
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
         return images(path)
-    return video(path)
+    try:
+        return video(path)
+    except DataError as error:
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            raise
+        raise DataError(
+            f'{path}: is neither an image ({", ".join(sorted(IMAGE_SUFFIXES))}), nor a video or '
+            'rosbag that can be read; convert a photograph to JPEG, a video to MP4'
+        ) from error
 
 
 def clip() -> Source:

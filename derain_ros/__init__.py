@@ -11,6 +11,7 @@ Importing it loads neither OpenCV, OpenVINO, PyTorch nor ROS.
 """
 
 from derain_ros._derainer import Derainer
+from derain_ros._version import __version__
 from derain_ros.errors import (
     DataError,
     DeadlineError,
@@ -20,8 +21,6 @@ from derain_ros.errors import (
     ModelError,
 )
 
-__version__ = '0.1.0'
-
 __all__ = [
     'DataError',
     'DeadlineError',
@@ -30,4 +29,5 @@ __all__ = [
     'EngineError',
     'ImageError',
     'ModelError',
+    '__version__',
 ]

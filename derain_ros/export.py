@@ -1,8 +1,10 @@
 """
-PyTorch weights to an ONNX graph with uint8 frames in and out.
+Write a model as an ONNX graph for another tool, uint8 frames in and out.
 
     python3 -m derain_ros.export runs/fast/best.safetensors fast.onnx
-    python3 -m derain_ros.export runs/fast/best.safetensors fast-fp16.onnx --precision fp16
+    python3 -m derain_ros.export fast fast-fp16.onnx --precision fp16
+
+Weights of a training need torch; a released model or another ONNX file does not.
 """
 
 import argparse
@@ -11,13 +13,34 @@ import sys
 from typing import get_args
 
 from derain_ros.errors import ModelError
-from derain_ros.model.export import export, load_network
-from derain_ros.model.weights import Precision
+from derain_ros.model.graph import load_graph, write_graph
+from derain_ros.model.half import halve
+from derain_ros.model.released import onnx_file
+from derain_ros.model.weights import check_finite, Precision
 
 
-def main() -> int:
+def write_onnx(model: str, path: Path, precision: Precision) -> None:
+    """
+    Write a model as an ONNX graph, whole or not at all.
+
+    :param model: released name, path of an ONNX file, or of weights (needs torch).
+    :param precision: of everything from the first to the last convolution.
+    :raises ModelError: there is no such model, or a weight is too large for the precision.
+    :raises OSError: the file cannot be written.
+    """
+    with onnx_file(model) as source:
+        graph = load_graph(source)
+    check_finite(graph, model, precision)
+    if precision == 'fp16':
+        halve(graph)
+    write_graph(graph, path)
+
+
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument('weights', type=Path, help='safetensors file that training wrote')
+    parser.add_argument(
+        'model', help='released name, ONNX file, or safetensors file that training wrote'
+    )
     parser.add_argument('onnx', type=Path, help='graph to write')
     parser.add_argument(
         '--precision',
@@ -25,9 +48,9 @@ def main() -> int:
         default='fp32',
         help='of the network between the first and last convolution',
     )
-    arguments = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
-        export(load_network(arguments.weights), arguments.onnx, arguments.precision)
+        write_onnx(options.model, options.onnx, options.precision)
     except (ModelError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

@@ -37,7 +37,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
         except ModuleNotFoundError as missing:
             NOT_COLLECTED[str(collection_path.relative_to(ROOT))] = str(missing.name)
             return True
-        except Exception:  # pytest shall report it, or the test skips itself
+        except (Exception, pytest.skip.Exception):  # pytest shall report it, or skip that file
             return None
     return None
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Make a released model of trained weights: weights, float32 graph and float16 graph.
+Make a released model of trained weights: one ONNX file, for the car and for training.
 
     python3 training/release.py runs/fast/best.safetensors fast
     python3 training/release.py runs/fast/best.safetensors fast --rain-free DATA/clean/camvid
@@ -8,9 +8,9 @@ Make a released model of trained weights: weights, float32 graph and float16 gra
     python3 training/release.py runs/fast/best.safetensors fast --clips DATA/video/still/yard.mp4
 
 The second sets the last bias so that the images in these folders come out as bright as they went
-in; give some that were trained on. The weights are rounded to float16 once, so that all three
-files hold the same numbers, and that of weights is half as large. The third releases nothing that
-makes real rain worse; see evaluate_stills.py.
+in; give some that were trained on. The weights are rounded to float16, so that the float16 graph
+that TensorRT runs holds the same numbers. The third releases nothing that makes real rain worse;
+see evaluate_stills.py.
 """
 
 import argparse
@@ -24,15 +24,12 @@ if not __package__:  # run as a file: lets this repository be imported
     import _root  # noqa: F401
 
 import numpy as np
-import onnx
-from safetensors.torch import save
 import torch
 from torch.nn import functional
 
 from derain_ros.errors import ModelError
 from derain_ros.media.videos import read_images
-from derain_ros.model.export import frame_graph, load_network, write_graph
-from derain_ros.model.half import halve
+from derain_ros.model.export import export, load_network
 from derain_ros.model.network import DerainNetwork
 from derain_ros.model.released import MODELS, update_manifest
 from training.commands import check_writable, command
@@ -50,7 +47,7 @@ def release(
     dry: Path | None = None,
 ) -> None:
     """
-    Write ``name``.safetensors, ``name``.onnx and ``name``-fp16.onnx, and note their checksums.
+    Write ``name``.onnx, and note its checksum.
 
     :param rain_free: folders of images, or videos, by which to set the last bias.
     :param clips, dry: that the graph has to pass, as evaluate_stills.py takes them.
@@ -61,29 +58,20 @@ def release(
     """
     check_writable(folder)
     network = _rounded(weights, [image for path in rain_free for image in read_images(path)])
-    rounded = save(network.state_dict(), {'shape': network.shape.to_json()})
-    graph = frame_graph(network.float())
-    half = onnx.ModelProto()
-    half.CopyFrom(graph)
-    halve(half)
     with TemporaryDirectory(dir=folder) as complete:
-        write_graph(graph, Path(complete) / f'{name}.onnx')
-        write_graph(half, Path(complete) / f'{name}-fp16.onnx')
-        (Path(complete) / f'{name}.safetensors').write_bytes(rounded)
+        path = Path(complete) / f'{name}.onnx'
+        export(network, path)
         if clips or dry:
-            with open_derainer(str(Path(complete) / f'{name}.onnx')) as derain:
+            with open_derainer(str(path)) as derain:
                 result = evaluate_stills(derain, clips, dry)
             print(still_table(result.clips))
             result.check(str(weights))
-        # as late as can be: old and new weights side by side would be worse than either
-        files = [file.name for file in Path(complete).iterdir()]
-        for file in files:
-            os.replace(Path(complete) / file, folder / file)
-    update_manifest(folder, files)
+        os.replace(path, folder / path.name)
+    update_manifest(folder, [path.name])
 
 
 def _rounded(weights: Path, rain_free: Sequence[np.ndarray]) -> DerainNetwork:
-    """Return a trained network in float16, its last bias set by rain-free images."""
+    """Return a trained network, rounded to float16, its last bias set by rain-free images."""
     network = load_network(weights).half().float()
     if rain_free:
         calibrate_bias(network, rain_free)
@@ -93,7 +81,7 @@ def _rounded(weights: Path, rain_free: Sequence[np.ndarray]) -> DerainNetwork:
             raise ModelError(
                 f"{weights}: weight '{name}' is too large for float16; train the model anew"
             )
-    return network
+    return network.float()
 
 
 def calibrate_bias(network: DerainNetwork, images: Iterable[np.ndarray]) -> None:

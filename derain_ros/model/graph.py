@@ -1,12 +1,20 @@
-"""ONNX graphs, and the channel order they run in."""
+"""ONNX graphs: reading and writing them, and the channel order they run in."""
+
+from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from derain_ros.errors import ModelError
+from derain_ros.files import write_atomically
 from derain_ros.model.released import find_model, read_model
-from derain_ros.model.weights import check_finite, remove_checksum, verify_checksum
+from derain_ros.model.weights import (
+    check_finite,
+    remove_checksum,
+    verify_checksum,
+    write_checksum,
+)
 from derain_ros.order import Order
 
 FIRST_WEIGHT = 'feature_transform.0.weight'
@@ -25,22 +33,43 @@ def load_graph(model: str, order: Order = 'rgb') -> onnx.ModelProto:
     :raises ModelError: there is no such model, the file was not written by ``export``, or its
         weights are damaged or not finite.
     """
-    path = find_model(model)
+    graph = read_graph(find_model(model))
+    remove_checksum(graph)  # the graph is no longer what the file holds
+    if order == 'bgr':
+        _swap_red_and_blue({tensor.name: tensor for tensor in graph.graph.initializer})
+    return graph
+
+
+def read_graph(path: Path) -> onnx.ModelProto:
+    """
+    Return a graph as its file holds it, checked.
+
+    :raises ModelError: the file cannot be read, was not written by ``export``, or holds weights
+        that are damaged or not finite.
+    """
     content = read_model(path)
     try:
         graph = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own exception type is not public
         raise ModelError(f'{path}: not an ONNX file ({error}); export it anew') from error
-    parameters = {tensor.name: tensor for tensor in graph.graph.initializer}
+    parameters = {tensor.name for tensor in graph.graph.initializer}
     for name in (FIRST_WEIGHT, *LAST_PARAMETERS):
         if name not in parameters:
             raise ModelError(f"{path}: has no weight '{name}'; export it with derain_ros.export")
     verify_checksum(graph, str(path))
     check_finite(graph, str(path))
-    remove_checksum(graph)  # the graph is no longer what the file holds
-    if order == 'bgr':
-        _swap_red_and_blue(parameters)
     return graph
+
+
+def write_graph(graph: onnx.ModelProto, path: Path) -> None:
+    """
+    Check a graph and write it with the checksum of its weights, whole or not at all.
+
+    :raises OSError: the file cannot be written; it is as it was before.
+    """
+    write_checksum(graph)
+    onnx.checker.check_model(graph, full_check=True)
+    write_atomically(path, graph.SerializeToString())
 
 
 def _swap_red_and_blue(parameters: dict[str, onnx.TensorProto]) -> None:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 from derain_ros.errors import ModelError, quoted
 from derain_ros.files import write_atomically
@@ -14,23 +13,20 @@ MODELS = Path(__file__).parents[1] / 'models'
 # as sha256sum writes it, and ``sha256sum -c SHA256SUMS`` checks it
 MANIFEST = 'SHA256SUMS'
 
-Suffix = Literal['.onnx', '.safetensors']
+
+def released_names() -> list[str]:
+    """Return the names of the released models that are here, sorted."""
+    return sorted(path.stem for path in MODELS.glob('*.onnx'))
 
 
-def released_names(suffix: Suffix = '.onnx') -> list[str]:
-    """Return the names of the released models, sorted."""
-    return sorted(path.stem for path in MODELS.glob(f'*{suffix}'))
-
-
-def find_model(model: str, suffix: Suffix = '.onnx') -> Path:
+def find_model(model: str) -> Path:
     """
     Return the path of a model: a released name such as ``fast``, or the path of a file.
 
-    :param suffix: which of its files is wanted where ``model`` is a released name.
     :raises ModelError: there is no such model, or its folder may not be entered.
     """
-    if model in (names := released_names(suffix)):
-        return MODELS / f'{model}{suffix}'
+    if model in (names := released_names()):
+        return MODELS / f'{model}.onnx'
     try:
         path = Path(model).expanduser()
         if path.is_file():
@@ -39,9 +35,13 @@ def find_model(model: str, suffix: Suffix = '.onnx') -> Path:
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f'model {quoted(model, 300)}: cannot be opened ({reason})') from error
-    kind = 'an ONNX' if suffix == '.onnx' else 'a safetensors'
+    if f'{model}.onnx' in read_manifest(MODELS):
+        raise ModelError(
+            f'model {model!r}: is released, but not installed with the package, which has what a '
+            f'car needs; take {model}.onnx of the release or the repository, and give its path'
+        )
     raise ModelError(
-        f'model {quoted(model, 300)}: neither a released name ({", ".join(names)}) nor {kind} file'
+        f'model {quoted(model, 300)}: neither a released name ({", ".join(names)}) nor a file'
     )
 
 
@@ -85,7 +85,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
 
 def update_manifest(folder: Path, names: Iterable[str]) -> None:
     """
-    Write the sha256 of some files of a folder into its manifest; other lines stay as they are.
+    Write the sha256 of files of a folder into its manifest; lines of other files stay as they are.
 
     :raises ModelError: the manifest that is there cannot be read.
     :raises OSError: a file cannot be read, or the manifest not be written.

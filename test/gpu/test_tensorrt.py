@@ -56,7 +56,7 @@ def entry(cache: EngineCache) -> Entry:
 
 @pytest.fixture(scope='module')
 def expected() -> dict[str, np.ndarray]:
-    network = load_network(MODELS / 'fast.safetensors')
+    network = load_network(MODELS / 'fast.onnx')
     return {name: reference(network, image[None]) for name, image in SOLID.items()}
 
 
@@ -99,14 +99,14 @@ def test_colours_stay_where_they_are(cache, order, street):
     with TensorRtEngine(build_engine('fast', size, order=order, cache=cache)) as engine:
         out = run(engine, frame[None], order)
     derained = out if order == 'rgb' else out[..., ::-1]
-    expected = reference(load_network(MODELS / 'fast.safetensors'), street[None])
+    expected = reference(load_network(MODELS / 'fast.onnx'), street[None])
     assert np.abs(derained.astype(float) - expected).mean() < 0.5
 
 
 @needs_gpu
 @pytest.mark.parametrize('size', [Size(1, 48, 64), Size(2, 300, 520)])
 def test_a_right_engine_passes_its_self_test(cache, size):
-    exact = TorchEngine(load_network(MODELS / 'fast.safetensors'))
+    exact = TorchEngine(load_network(MODELS / 'fast.onnx'))
     with TensorRtEngine(build_engine('fast', size, order='rgb', cache=cache)) as engine:
         self_test(engine, exact, size, 'rgb', timeout_s=30.0)
 

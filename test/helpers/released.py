@@ -4,7 +4,7 @@ import pytest
 
 from derain_ros.model.released import released_names
 
-MODELS_BUILT = ['fast', 'fast-fp16', 'fast-light', 'fast-heavy', 'reference-light']
+MODELS_BUILT = ['fast', 'fast-light', 'fast-heavy', 'reference-light']
 
 
 def require(model: str) -> str:

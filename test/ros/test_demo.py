@@ -16,6 +16,9 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 KEYS = {
+    'source',
+    'version',
+    'model',
     'frames_sent',
     'frames_received',
     'frames_replaced',
@@ -51,7 +54,13 @@ def test_a_folder_of_photographs_of_any_size(tmp_path, street):
             )
         ]
     assert sizes == [(93, 141), (60, 80), (32, 32), (8, 8)]
-    assert cv2.imread(str(out / 'before_after.png')) is not None
+    page = (out / 'index.html').read_text()
+    assert re.findall(r'src="(.+?)"', page) == [
+        'demo.mp4',
+        *(f'{index:04}_{state}.jpg' for index in range(4) for state in ('before', 'after')),
+    ]
+    assert all((out / name).exists() for name in re.findall(r'src="(.+?)"', page))
+    assert '<tr><th>frames that came back</th><td>4</td></tr>' in page
     assert cv2.VideoCapture(str(out / 'demo.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 4
 
 
@@ -92,11 +101,14 @@ def test_the_users_own_files_are_never_replaced(tmp_path, street):
 
 
 def test_the_folder_that_is_written_to_is_not_shown(tmp_path, street):
-    cv2.imwrite(str(tmp_path / 'before_after.png'), street)
-    finished = demo(tmp_path, '--input', tmp_path)
-    assert finished.returncode == 2
-    assert f'error: {tmp_path}: is where the demo writes' in finished.stderr
-    assert (tmp_path / 'before_after.png').exists()
+    cv2.imwrite(str(tmp_path / '0000_before.jpg'), street)
+    for shown in (tmp_path, tmp_path / '0000_before.jpg'):
+        finished = demo(tmp_path, '--input', shown)
+        assert finished.returncode == 2
+        assert re.search(
+            f'error: {shown}: (is where the demo writes|would be repl)', finished.stderr
+        )
+        assert (tmp_path / '0000_before.jpg').exists()
 
 
 def test_a_node_that_is_killed_ends_the_demo(tmp_path, street):
@@ -142,7 +154,7 @@ def test_of_a_damaged_video_the_rest_is_shown(tmp_path, street):
     finished = demo(tmp_path / 'out', '--input', path)
     assert finished.returncode == 1
     assert f'error: only a part was shown: {path}: damaged, ' in finished.stderr
-    assert (tmp_path / 'out' / 'before_after.png').exists()
+    assert (tmp_path / 'out' / 'index.html').exists()
 
 
 def test_one_photograph_is_shown_as_one(tmp_path, street):
@@ -150,7 +162,8 @@ def test_one_photograph_is_shown_as_one(tmp_path, street):
     finished = demo(tmp_path / 'out', '--input', tmp_path / 'photo.png')
     assert finished.returncode == 0, finished.stderr
     assert json.loads((tmp_path / 'out' / 'report.json').read_text())['frames_received'] == 1
-    assert (tmp_path / 'out' / 'before_after.png').exists()
+    page = (tmp_path / 'out' / 'index.html').read_text()
+    assert ('0000_after.jpg' in page, '<video' in page) == (True, False)
     assert not (tmp_path / 'out' / 'demo.mp4').exists()
 
 

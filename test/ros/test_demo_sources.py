@@ -56,7 +56,7 @@ def test_the_clip_rains_the_same_every_time():
     [
         (lambda path: None, 'no such file or folder'),
         (lambda path: path.mkdir(), 'holds no image'),
-        (lambda path: path.write_text('not a video'), 'not a video that can be read'),
+        (lambda path: path.write_text('text'), 'is neither an image (.bmp, .jpeg, .jpg,'),
         (lambda path: [path.mkdir(), (path / 'drive.mcap').touch()], 'it is empty'),
         (os.mkfifo, 'is a pipe, socket or device'),
         (

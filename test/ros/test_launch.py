@@ -21,7 +21,7 @@ PATIENCE = 60
                 'topic:=a/image',
                 'output:=b/clear',
                 'engine:=openvino',
-                'model:=fast-fp16',
+                'model:=fast',
                 'log_level:=debug',
             ],
             '/a/image into /b/clear',

@@ -201,7 +201,7 @@ def test_only_what_is_held_out_is_scored(
     monkeypatch.setattr(scores_of_ablation, 'open_derainer', TorchDerainer)
     monkeypatch.setattr(scores_of_ablation, 'TIMED_FRAME', (64, 64, 3))
     config = read_study(study)[1]['as it is']
-    scenes, weights = read_scenes(data / 'pairs', 'pairs'), MODELS / 'fast.safetensors'
+    scenes, weights = read_scenes(data / 'pairs', 'pairs'), MODELS / 'fast.onnx'
 
     of_all, of_held_out = (
         scores_of_ablation.score(Sets({'own': part}, {}, None), config, [], weights)['own']

@@ -29,7 +29,7 @@ def test_shipped_experiments_can_run(path: Path) -> None:
     config = read_config(path)
 
     if config.start is not None:
-        released = MODELS / f'{config.start}.safetensors'
+        released = MODELS / f'{config.start}.onnx'
         assert released.is_file() or (ROOT / config.start).is_file()
 
 

@@ -112,8 +112,8 @@ def test_run_is_not_overwritten_nor_mixed_with_another(
 
 
 def test_resuming_does_not_need_what_the_run_started_from(data: Path, tmp_path: Path) -> None:
-    first = tmp_path / 'first.safetensors'
-    first.write_bytes((MODELS / 'fast.safetensors').read_bytes())
+    first = tmp_path / 'first.onnx'
+    first.write_bytes((MODELS / 'fast.onnx').read_bytes())
     half = read_config(experiment(tmp_path, start=str(first), steps=3))
     train(half, data, tmp_path / 'out', resume=False)
     first.unlink()
@@ -122,7 +122,7 @@ def test_resuming_does_not_need_what_the_run_started_from(data: Path, tmp_path: 
     train(whole, data, tmp_path / 'out', resume=True)
 
     assert torch.load(tmp_path / 'out' / 'checkpoint.pt')['step'] == 6
-    missing = r"start: .*first\.safetensors': neither a released name \(fast, "
+    missing = r"start: .*first\.onnx': neither a released name \(fast, "
     with pytest.raises(RunError, match=missing):
         train(
             read_config(experiment(tmp_path, start=str(first))),

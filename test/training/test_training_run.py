@@ -142,7 +142,7 @@ def test_a_pair_that_comes_out_identical_is_no_perfect_score(
 def test_a_run_starts_from_released_weights() -> None:
     started = start_network(config(shape=SHAPES['fast'], start='fast')).state_dict()
 
-    released = load_network(MODELS / 'fast.safetensors').state_dict()
+    released = load_network(MODELS / 'fast.onnx').state_dict()
     assert all(torch.equal(started[name], weight) for name, weight in released.items())
-    with pytest.raises(RunError, match=r'fast\.safetensors: is of Shape\(channels=48.*make them'):
+    with pytest.raises(RunError, match=r'fast\.onnx: is of Shape\(channels=48.*make them'):
         start_network(config(start='fast'))

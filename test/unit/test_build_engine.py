@@ -45,10 +45,7 @@ def command(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize('batch', [1, 4])
 @pytest.mark.parametrize(
     'model, precision',
-    [
-        *((model, 'fp16') for model in MODELS_BUILT),
-        *((model, 'fp32') for model in MODELS_BUILT if not model.endswith('-fp16')),
-    ],
+    [(model, precision) for model in MODELS_BUILT for precision in ('fp16', 'fp32')],
 )
 def test_a_released_model_becomes_an_engine_that_runs_in_its_precision(
     cache, caplog, model, batch, precision

@@ -9,8 +9,7 @@ from derain_ros.engine.factory import create_engine
 from derain_ros.engine.openvino import OpenVinoEngine
 from derain_ros.engine.self_test import self_test, SelfTestError
 from derain_ros.errors import ModelError
-from derain_ros.model.export import write_graph
-from derain_ros.model.graph import load_graph
+from derain_ros.model.graph import load_graph, write_graph
 from derain_ros.model.released import released_names
 
 

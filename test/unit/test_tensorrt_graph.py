@@ -1,6 +1,7 @@
 """The float16 graph that TensorRT builds from, run on the CPU against float32 PyTorch."""
 
 from functools import cache
+from pathlib import Path
 
 import cv2
 from helpers.data import data_folder
@@ -15,7 +16,8 @@ import pytest
 from derain_ros.engine.tensorrt.graph import Size, tensorrt_graph
 from derain_ros.errors import ModelError
 from derain_ros.model.export import load_network
-from derain_ros.model.graph import load_graph
+from derain_ros.model.graph import load_graph, write_graph
+from derain_ros.model.half import halve
 from derain_ros.model.released import MODELS
 from derain_ros.order import Order
 from training.data.pairs import read_pairs
@@ -42,14 +44,13 @@ def model(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize('content', SOLID)
 def test_extremes_stay_within_two_grey_levels_of_float32(model, content):
     frames = SOLID[content][None]
-    weights = MODELS / f'{model.removesuffix("-fp16")}.safetensors'
-    expected = reference(load_network(weights), frames)
+    expected = reference(load_network(MODELS / f'{model}.onnx'), frames)
     assert difference(run(model, frames), expected) <= 2
 
 
 @pytest.mark.parametrize('name', ['rain_light', 'rain_heavy', 'rain_mixed'])
 def test_the_validation_split_scores_as_in_float32(name):
-    network = load_network(MODELS / 'fast.safetensors')
+    network = load_network(MODELS / 'fast.onnx')
     folder = data_folder(name)
     scores = {'fp16': [], 'fp32': []}
     for pair in read_pairs(folder):
@@ -64,7 +65,7 @@ def test_the_validation_split_scores_as_in_float32(name):
 
 def test_a_batch_of_bgr_frames_of_an_odd_size(street):
     frames = np.stack([street, street[::-1]])
-    expected = reference(load_network(MODELS / 'fast.safetensors'), frames)
+    expected = reference(load_network(MODELS / 'fast.onnx'), frames)
     output = run('fast', np.ascontiguousarray(frames[..., ::-1]), 'bgr')
     assert difference(output[..., ::-1], expected) <= 2
 
@@ -92,13 +93,13 @@ def test_frames_feed_a_cast_and_sizes_are_constants():
     assert not any(node.op_type in ('Shape', 'Mod') for node in nodes)
 
 
-def test_a_float16_model_is_taken_as_it_is_and_cannot_become_float32():
-    size = Size(1, 64, 96)
-    assert tensorrt_graph('fast-fp16', size, 'bgr', 'fp16') == tensorrt_graph(
-        'fast', size, 'bgr', 'fp16'
-    )
-    with pytest.raises(ModelError, match=r"'fast-fp16': is float16, .* take the float32 graph"):
-        tensorrt_graph('fast-fp16', size, 'bgr', 'fp32')
+def test_a_float16_model_is_taken_as_it_is_and_cannot_become_float32(tmp_path):
+    graph, size, path = load_graph('fast'), Size(1, 64, 96), str(tmp_path / 'fast-fp16.onnx')
+    halve(graph)
+    write_graph(graph, Path(path))
+    assert tensorrt_graph(path, size, 'bgr', 'fp16') == tensorrt_graph('fast', size, 'bgr', 'fp16')
+    with pytest.raises(ModelError, match=r"-fp16.onnx': is float16, .* take the float32 graph"):
+        tensorrt_graph(path, size, 'bgr', 'fp32')
 
 
 @pytest.mark.parametrize('value, precision', [(np.nan, 'fp32'), (np.inf, 'fp32'), (7e4, 'fp16')])

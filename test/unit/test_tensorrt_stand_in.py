@@ -55,7 +55,7 @@ def cache(monkeypatch, tmp_path):
 def test_frames_are_de_rained_as_pytorch_does_it(cache, cuda_graph, precision, off):
     size = Size(1, 24, 32)  # small, because a CPU has no instructions for half precision
     entry = build_engine('fast', size, order='rgb', precision=precision, cache=cache)
-    network = load_network(MODELS / 'fast.safetensors')
+    network = load_network(MODELS / 'fast.onnx')
     with module.TensorRtEngine(entry, cuda_graph=cuda_graph) as engine:
         assert (engine.precision, engine.uses_cuda_graph) == (precision, cuda_graph)
         for image in SOLID.values():
@@ -68,7 +68,7 @@ def test_sides_of_no_multiple_and_the_order_of_the_channels_are_those_of_the_gra
     entry = build_engine(
         'fast', Size(*frames.shape[:3]), order='bgr', precision='fp32', cache=cache
     )
-    expected = reference(load_network(MODELS / 'fast.safetensors'), frames)
+    expected = reference(load_network(MODELS / 'fast.onnx'), frames)
     with module.TensorRtEngine(entry) as engine:
         found = run(engine, np.ascontiguousarray(frames[..., ::-1]), 'bgr')
     assert difference(found[..., ::-1], expected) <= 1

@@ -9,8 +9,7 @@ import pytest
 
 from derain_ros.engine.openvino import OpenVinoEngine
 from derain_ros.errors import ModelError
-from derain_ros.model.export import write_graph
-from derain_ros.model.graph import load_graph
+from derain_ros.model.graph import load_graph, write_graph
 from derain_ros.model.weights import CHECKSUM, remove_checksum
 
 WEIGHT = 'matching.block.0.weight'
@@ -24,9 +23,9 @@ def set_weight(graph: onnx.ModelProto, value: float) -> None:
 
 
 def test_export_writes_a_checksum_and_loading_takes_it_off(tiny_onnx, tmp_path):
-    assert [entry.key for entry in onnx.load(tiny_onnx).metadata_props] == [CHECKSUM]
+    assert CHECKSUM in {entry.key for entry in onnx.load(tiny_onnx).metadata_props}
     graph = load_graph(str(tiny_onnx))
-    assert not graph.metadata_props
+    assert CHECKSUM not in {entry.key for entry in graph.metadata_props}
     # so that a graph that is changed can be saved by others than export, too
     set_weight(graph, 1.0)
     onnx.save(graph, tmp_path / 'changed.onnx')

@@ -26,7 +26,7 @@ def start_network(config: Config) -> DerainNetwork:
     if config.start is None:
         return DerainNetwork(config.shape)
     try:
-        path = find_model(config.start, '.safetensors')
+        path = find_model(config.start)
         network = load_network(path)
     except ModelError as error:
         raise RunError(f'start: {error}; paths are relative to the working directory') from error
