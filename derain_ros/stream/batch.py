@@ -1,7 +1,7 @@
 """From the images in work to their results: decode, infer, check, settle."""
 
 import time
-from typing import NamedTuple
+from typing import cast, NamedTuple
 
 import cv2
 import numpy as np
@@ -130,7 +130,7 @@ def _finish(one: Opened, inference_s: float) -> None:
             job.pass_through(DRY, fate=Fate.BYPASSED)
             return
         if stream.policy.max_change < UNBOUNDED:
-            _bound(one, stream.policy.max_change)
+            bounded(one.frame.pixels, one.target, stream.policy.max_change, out=one.target)
         message = stream.codec.finish(job.message, one.frame, one.target)
     except Exception as error:
         job.pass_through(_reason(error))
@@ -138,11 +138,18 @@ def _finish(one: Opened, inference_s: float) -> None:
         stream.settle(job, Fate.DERAINED, message, '')
 
 
-def _bound(one: Opened, grey_levels: int) -> None:
-    """Keep every sample of the result within so many grey levels of the input."""
+def bounded(
+    rainy: Pixels, derained: Pixels, grey_levels: int, out: Pixels | None = None
+) -> Pixels:
+    """
+    Return a result, each of whose samples lies within so many grey levels of the input.
+
+    :param rainy, derained: uint8 [H, W, 3]; ``out``, if it is given, receives the result.
+    """
     levels = np.full(4, grey_levels, np.float64)  # OpenCV's scalar, of up to four channels
-    lowest, highest = cv2.subtract(one.frame.pixels, levels), cv2.add(one.frame.pixels, levels)
-    cv2.min(cv2.max(one.target, lowest), highest, dst=one.target)
+    lowest, highest = cv2.subtract(rainy, levels), cv2.add(rainy, levels)
+    result = cv2.min(cv2.max(derained, lowest), highest, dst=out)
+    return cast(Pixels, result)
 
 
 def _reason(error: Exception) -> str:

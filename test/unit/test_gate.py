@@ -4,11 +4,13 @@ from helpers.streams import Camera, FakeEngine, message, until
 import numpy as np
 import pytest
 
+from derain_ros.stream import gate as gate_constants
 from derain_ros.stream.fates import Fate
 from derain_ros.stream.gate import DRY_FOR_S, Gate, LOOK_EVERY_S
 from derain_ros.stream.scheduler import Scheduler
 
-RAIN, DRIZZLE, DRY = 0.2, 0.02, 0.0
+RAIN, DRY = 0.2, 0.0
+DRIZZLE = (gate_constants.RAINING + gate_constants.DRY) / 2
 
 
 def dry_gate() -> Gate:
@@ -46,6 +48,14 @@ def test_what_lies_between_the_thresholds_does_not_make_it_flap():
     assert not gate.note_rain(DRIZZLE, 11.0 + 2 * DRY_FOR_S), 'and rain stays rain'
 
 
+def test_it_is_dry_when_the_average_says_so():
+    steady, spiky = Gate('auto'), Gate('auto')
+    for step in range(41):
+        number = gate_constants.DRY * (1.6 if step % 2 else 0.2)
+        assert steady.note_rain(number, step / 10) == (step >= 10 * DRY_FOR_S)
+        assert not spiky.note_rain(2 * number, step / 10), 'drizzle is not dry'
+
+
 @pytest.mark.parametrize('mode, closed', [('always', False), ('off', True)])
 def test_other_modes_do_not_look_at_the_rain(mode, closed):
     gate = Gate(mode)
@@ -66,15 +76,20 @@ def test_a_dry_image_passes_bit_for_bit_and_costs_no_inference(monkeypatch):
         camera.send(sent)
         until(lambda number=number: len(camera.results) == number + 1)
     assert camera.results[-1].message is sent
-    assert [result.fate for result in camera.results[1:]] == [Fate.BYPASSED] * 4
-    assert len(engine.batches) == 2, 'the first image, and the one that was found dry'
+    assert [result.fate for result in camera.results] == [Fate.BYPASSED] * 5
+    assert len(engine.batches) == 1, 'the one that was found dry'
     scheduler.close()
+
+
+def darker_on_the_left(pixels: np.ndarray) -> np.ndarray:
+    left = np.arange(pixels.shape[-2]) < pixels.shape[-2] // 2
+    return pixels - np.minimum(pixels, 90) * left[:, None].astype(np.uint8)
 
 
 @pytest.mark.parametrize('most', [0, 16, 64])
 def test_no_sample_changes_by_more_than_the_bound(most):
     engine = FakeEngine()
-    engine.infer = lambda frames, out, order, timeout: np.copyto(out, frames // 2)
+    engine.infer = lambda frames, out, order, timeout: np.copyto(out, darker_on_the_left(frames))
     scheduler = Scheduler(engine)
     camera = Camera(scheduler)
     camera.stream.policy.max_change = most
@@ -83,8 +98,10 @@ def test_no_sample_changes_by_more_than_the_bound(most):
     until(lambda: camera.results)
     result = camera.results[0]
     assert result.fate is Fate.DERAINED, result.reason
-    before = np.frombuffer(sent.data, np.uint8).astype(int)
-    after = np.frombuffer(result.message.data, np.uint8).astype(int)
-    assert np.array_equal(after, np.maximum(before // 2, before - most))
+    before, after = (
+        np.frombuffer(image.data, np.uint8).reshape(32, 48, 3).astype(int)
+        for image in (sent, result.message)
+    )
+    assert np.array_equal(after, np.maximum(darker_on_the_left(before), before - most))
     assert result.inference_s > 0
     scheduler.close()
