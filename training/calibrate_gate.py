@@ -19,40 +19,25 @@ import numpy as np
 
 from derain_ros.files import write_json
 from training.commands import check_writable, command
-from training.data.weather import read_kinds, STILLS
-from training.scores.bypass import (
-    BOUNDS,
-    choose,
-    Drive,
-    drives,
-    measure,
-    Numbers,
-    scenes_of,
-    Thresholds,
-)
+from training.data.weather import read_kinds
+from training.scores.bypass import BOUNDS, measure, Numbers
+from training.scores.drives import choose, Drive, drives, Thresholds
 from training.scores.evaluation import open_derainer
 
-DRIVES = {
-    'driving, light rain': ('driving', 'driving, light rain'),
-    'driving, drizzle': ('driving', 'driving, drizzle'),
-    'panning camera': ('camvid', 'rain_pan_real'),
-    **{name: (f'{name}, median', name) for name in STILLS},
-}
 
-
-def row(kind: Numbers, thresholds: Thresholds) -> dict:
+def row(numbers: Numbers, thresholds: Thresholds) -> dict:
     """Return what is said of one kind; shares are of its scenes."""
-    wrong_if_dry, wrong_if_raining = (kind.wrong(threshold) for threshold in thresholds)
-    gains = kind.gain_db
+    after_dry, after_rain = (numbers.wrong(threshold) for threshold in thresholds)
+    gains = numbers.gain_db
     return {
-        'kind': kind.name,
-        'weather': 'rain' if kind.is_rainy else 'dry',
-        'scenes': len(kind.rain),
-        'rain_number': [float(value) for value in np.quantile(kind.rain, (0.05, 0.5, 0.95))],
+        'kind': numbers.kind.name,
+        'weather': 'rain' if numbers.kind.is_rainy else 'dry',
+        'scenes': len(numbers.rain),
+        'rain_number': [float(value) for value in np.quantile(numbers.rain, (0.05, 0.5, 0.95))],
         'gain_db': None if gains is None else float(gains.mean()),
-        'wrong_after_dry': float(wrong_if_dry.mean()),
-        'wrong_after_rain': float(wrong_if_raining.mean()),
-        'lost_db': None if gains is None else float((gains * wrong_if_dry).mean()),
+        'wrong_after_dry': float(after_dry.mean()),
+        'wrong_after_rain': float(after_rain.mean()),
+        'lost_db': None if gains is None else float((gains * after_dry).mean()),
     }
 
 
@@ -83,11 +68,12 @@ def _decibels(value: float | None) -> str:
 def drives_table(rows: dict[str, Drive]) -> str:
     """Return a Markdown table with a line for each drive."""
     lines = [
-        '| dry, then rain, then dry | rainy images passed | dry images de-rained | awake after |',
-        '|---' * 4 + '|',
+        '| dry; rain; dry again | rainy images passed | gain lost | dry images de-rained '
+        '| awake after |',
+        '|---' * 5 + '|',
     ]
     lines += [
-        f'| {name} | {one.passed:.0%} | {one.derained:.0%} | {one.woke_s:.1f} s |'
+        f'| {name} | {one.passed:.0%} | {one.lost:.0%} | {one.derained:.0%} | {one.woke_s:.1f} s |'
         for name, one in rows.items()
     ]
     return '\n'.join(lines)
@@ -108,17 +94,14 @@ def bounds_table(lost_db: dict[str, dict[int, float]]) -> str:
 
 def report(kinds: list[Numbers]) -> dict:
     """Choose thresholds, print every table, and return what --json writes."""
-    thresholds = choose([kind.half(0) for kind in kinds])
-    held_out = [kind.half(1) for kind in kinds]
-    rows = [row(kind, thresholds) for kind in held_out]
-    driven = {
-        name: drives(scenes_of(held_out, dry), scenes_of(held_out, rain), thresholds)
-        for name, (dry, rain) in DRIVES.items()
-    }
+    thresholds = choose([numbers.half(0) for numbers in kinds])
+    held_out = [numbers.half(1) for numbers in kinds]
+    rows = [row(numbers, thresholds) for numbers in held_out]
+    driven = drives(held_out, thresholds)
     lost_db = {
-        kind.name: dict(zip(BOUNDS, kind.bounded_db.mean(axis=0).tolist(), strict=True))
-        for kind in kinds
-        if kind.bounded_db is not None
+        numbers.kind.name: dict(zip(BOUNDS, numbers.bounded_db.mean(axis=0).tolist(), strict=True))
+        for numbers in kinds
+        if numbers.bounded_db is not None
     }
     print(rates_table(rows), drives_table(driven), bounds_table(lost_db), sep='\n\n')
     print(f'\nderain_ros/stream/gate.py: RAINING, DRY = {thresholds.raining}, {thresholds.dry}')

@@ -42,6 +42,12 @@ class Report(NamedTuple):
     message: str
     values: dict[str, str]
 
+    def with_problem(self, level: Level, problem: str) -> 'Report':
+        """Return this report and one problem more."""
+        texts = [] if self.level is Level.OK else [self.message]
+        texts.insert(0 if level > self.level else len(texts), problem)
+        return Report(max(level, self.level), '; '.join(texts), self.values)
+
 
 class Snapshot(NamedTuple):
     """
@@ -121,7 +127,8 @@ class Health:
         if not problems:
             bypassed = now.counts.since(before.counts).fates[Fate.BYPASSED]
             is_dry = bypassed and self._bypass_reason == DRY
-            message = 'dry: images pass through unchanged' if is_dry else 'de-raining'
+            doing = 'dry: images pass through unchanged' if is_dry else 'de-raining'
+            message = doing if now.counts.received else 'waiting for the first image'
             return Report(Level.OK, message, values)
         return Report(problems[0][0], '; '.join(text for _, text in problems), values)
 

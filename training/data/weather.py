@@ -20,6 +20,9 @@ PAIRS = ('rain_light', 'rain_heavy', 'rain_mixed')
 VALIDATION = (181, 200)
 STILLS = ('yard', 'trees', 'leaves', 'lamps', 'streetlight', 'branch')
 DRIVE = 'driving_clean.mp4'
+# one scene after the other of what was filmed, and of what was not
+FRAME_S, SCENE_S = 0.2, 1.0
+FILMED = ('rain_pan_real', 'driving', 'driving, light rain', 'driving, drizzle', *STILLS)
 
 Scenes = Iterator[Scene]
 
@@ -31,11 +34,13 @@ class Kind:
 
     :param read: reads them, in the order of time or name. The truth of a dry scene is the scene
         itself; of a still, its median where nothing but rain moves; None where nobody knows it.
+    :param interval_s: how long a camera shows such a scene.
     """
 
     name: str
     is_rainy: bool
     read: Callable[[], Scenes]
+    interval_s: float
 
 
 def read_kinds(data: Path, most: int) -> list[Kind]:
@@ -61,8 +66,10 @@ def read_kinds(data: Path, most: int) -> list[Kind]:
         'rain_light, clean': partial(_clean_of_pairs, data / 'rain_light'),
         **{f'{name}, median': partial(_medians, data, name) for name in STILLS},
     }
-    return [Kind(name, True, read) for name, read in rain.items()] + [
-        Kind(name, False, read) for name, read in dry.items()
+    return [
+        Kind(name, is_rainy, read, FRAME_S if name in FILMED else SCENE_S)
+        for kinds, is_rainy in ((rain, True), (dry, False))
+        for name, read in kinds.items()
     ]
 
 
