@@ -30,7 +30,7 @@ def test_ctrl_c_during_the_imports_is_no_traceback(start, monkeypatch, tmp_path)
     )
     monkeypatch.setenv('PYTHONPATH', f'{tmp_path}:{ROOT}')
     process = start()
-    until(lambda: 'importing' in process.log.read_text())
+    until(lambda: 'importing\n' in process.log.read_text())
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=PATIENCE) == 0
     assert process.log.read_text() == 'importing\n'

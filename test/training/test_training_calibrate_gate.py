@@ -156,7 +156,7 @@ def test_the_script_says_what_to_write_where(
     result = json.loads((tmp_path / 'gate.json').read_text())
     raining, dry = result['thresholds'].values()
     assert f'derain_ros/stream/gate.py: RAINING, DRY = {raining}, {dry}' in said
-    assert 0 < dry < raining < 0.1
+    assert 0 < dry < raining <= 0.1
     for table in ('| **rain** |', '| dry; rain; dry again |', '| max_change | 64 | 32 | 16 |'):
         assert table in said
     assert {row['weather'] for row in result['kinds']} == {'rain', 'dry'}
