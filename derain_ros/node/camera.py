@@ -186,18 +186,20 @@ class Camera:
         return why_silent(self._node, self._subscription, seconds)
 
     def _deliver(self, result: Result) -> None:
-        """Publish a result; called on a thread of the scheduler."""
+        """Publish a result; called on a thread of the scheduler, or in ``submit``."""
         if not self._node.context.ok():  # after a signal nothing can be published or logged
             return
         if result.fate in (Fate.PASSED_THROUGH, Fate.DROPPED):
             fate = 'dropped' if result.fate is Fate.DROPPED else 'passed through unchanged'
             self._warn(f'image {fate}: {result.reason}')
-        if result.message is None:
+        if result.fate is Fate.DROPPED:
             return
         try:
-            self.outputs.publish(result.message)
-            now, stamp = self._node.get_clock().now().nanoseconds, result.message.header.stamp
-            age_s = (now - stamp.sec * 10**9 - stamp.nanosec) / 1e9
+            age_s = None
+            if result.message is not None:
+                self.outputs.publish(result.message)
+                now, stamp = self._node.get_clock().now().nanoseconds, result.message.header.stamp
+                age_s = (now - stamp.sec * 10**9 - stamp.nanosec) / 1e9
             self._health.add_result(result, age_s)
             self._signals.publish(result, age_s)
         except Exception as error:  # DDS's own; and a signal invalidates the publisher any time

@@ -16,7 +16,7 @@ GATE_MODES: tuple[str, ...] = get_args(GateMode)
 # Share of an image that lost streaks: one image above the first, and it rains; an average of
 # DRY_FOR_S below the second, and it is dry. Of `fast`, by training/calibrate_gate.py, which says
 # how often they are wrong; rain that passes counts more there than dry images that do not.
-RAINING, DRY = 0.03, 0.015
+RAINING, DRY = 0.0032, 0.0024
 # A gust must not switch the gate, nor a pause of the rain.
 DRY_FOR_S = 3.0
 # How often an image is looked at in dry weather: two looks a second, so that rain is noticed
@@ -42,11 +42,23 @@ class Gate:
     # moments and rain numbers of the last DRY_FOR_S
     _recent: deque[tuple[float, float]] = field(default_factory=deque, init=False)
 
-    def is_closed(self, now: float) -> bool:
-        """Return whether an image passes through without a look at it."""
-        if self.mode == 'auto':
-            return self.is_dry and now < self._looked_at + LOOK_EVERY_S
-        return self.mode == 'off'
+    @property
+    def is_closed(self) -> bool:
+        """Whether images pass through without waiting for the network."""
+        return self.mode == 'off' or (self.mode == 'auto' and self.is_dry)
+
+    def wants_look(self, now: float) -> bool:
+        """Return whether an image that passes through is to be looked at all the same."""
+        return self.mode == 'auto' and self.is_dry and now >= self._looked_at + LOOK_EVERY_S
+
+    def begin_look(self, now: float) -> None:
+        """Note that an image is looked at, so that the next ones are not."""
+        self._looked_at = now
+
+    def open(self, now: float) -> None:
+        """De-rain from now on: it rains, or nobody knows whether it does."""
+        self.is_dry, self._opened_at = False, now
+        self._recent.clear()
 
     def note_rain(self, rain: float, now: float) -> bool:
         """
@@ -54,15 +66,14 @@ class Gate:
 
         :returns: whether this image passes through, because it is dry.
         """
-        self._looked_at = now
         if self.is_dry and rain > self.raining:
-            self.is_dry, self._opened_at = False, now
-            self._recent.clear()
+            self.open(now)
         if not self.is_dry:
             self._opened_at = min(self._opened_at, now)
             self._recent.append((now, rain))
             while self._recent[0][0] < now - DRY_FOR_S:
                 self._recent.popleft()
             average = sum(number for _, number in self._recent) / len(self._recent)
-            self.is_dry = now - self._opened_at >= DRY_FOR_S and average <= self.dry
+            if now - self._opened_at >= DRY_FOR_S and average <= self.dry:
+                self.is_dry, self._looked_at = True, now
         return self.mode == 'auto' and self.is_dry

@@ -85,11 +85,11 @@ class Health:
         self._problems.append(problem)
         self._last_reason = problem
 
-    def add_result(self, result: Result, age_s: float) -> None:
+    def add_result(self, result: Result, age_s: float | None) -> None:
         """
-        Count a result that was published.
+        Count a result that was published, or an image that was looked at.
 
-        :param age_s: seconds from the stamp of its header to now.
+        :param age_s: seconds from the stamp of its header to now; None if it was not published.
         """
         if result.fate is Fate.DERAINED:
             self._latencies_ms.append(result.latency_s * 1e3)
@@ -97,7 +97,8 @@ class Health:
         self._bypass_reason = result.reason if result.fate is Fate.BYPASSED else ''
         if result.inspection is not None:
             self._rain.append(result.inspection.rain)
-        self._ages_ms.append(age_s * 1e3)
+        if age_s is not None:
+            self._ages_ms.append(age_s * 1e3)
 
     def note_subscription(self) -> None:
         """Note that the camera is subscribed to anew, and has not been silent before."""

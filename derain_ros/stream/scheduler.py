@@ -51,8 +51,8 @@ class Scheduler:
         """
         Return a new stream.
 
-        :param deliver: called with every result, on one of the scheduler's threads, never on two
-            at once; the message is its own until it returns.
+        :param deliver: called with every result, on one of the scheduler's threads or in
+            ``submit``, never on two threads at once; the message is its own until it returns.
         """
         stream = Stream(codec, deliver, policy, self._lock)
         with self._lock:
@@ -62,9 +62,10 @@ class Scheduler:
 
     def submit(self, stream: Stream, message: Any) -> None:
         """Hand over an image of a stream and return at once."""
+        stream.receive(message)
         with self._lock:
-            stream.receive(message)
-            self._received.notify()
+            if stream.waiting is not None:
+                self._received.notify()
             if self._hangs_since() < math.inf:
                 self._due.notify()
 
