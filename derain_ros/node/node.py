@@ -17,6 +17,7 @@ from derain_ros.node.camera import Camera, topic_conflict
 from derain_ros.node.causes import shared_memory_problem
 from derain_ros.node.diagnostics import array, status
 from derain_ros.node.log import ThrottledLog
+from derain_ros.node.memory import return_freed_memory
 from derain_ros.node.parameters import (
     check_parameters,
     declare_parameters,
@@ -178,6 +179,7 @@ class DerainNode(LifecycleNode):
         if self._engine is not None and self._engine is not self._given_engine and is_free:
             self._engine.close()
         self._engine = self._scheduler = None
+        return_freed_memory()
 
     def _check_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         result = check_parameters(
