@@ -73,7 +73,8 @@ def drives_table(rows: dict[str, Drive]) -> str:
         '|---' * 5 + '|',
     ]
     lines += [
-        f'| {name} | {one.passed:.0%} | {one.lost:.0%} | {one.derained:.0%} | {one.woke_s:.1f} s |'
+        f'| {name} | {one.passed:.0%} | {one.lost:.0%} | {one.derained:.0%} '
+        f'| {"never" if one.passed == 1.0 else f"{one.woke_s:.1f} s"} |'
         for name, one in rows.items()
     ]
     return '\n'.join(lines)
