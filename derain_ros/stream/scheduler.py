@@ -25,8 +25,9 @@ class Scheduler:
     De-rains the newest image of every stream; the stream that was served longest ago is next.
 
     Two threads: one infers; the other passes images through whose deadline is over, also if the
-    engine hangs. So every image that is received leaves: de-rained, or unchanged and on time, or
-    replaced by a newer one. Only a message that contradicts itself is dropped.
+    engine hangs. While the gate of a stream is closed its images leave in ``submit``. So every
+    image that is received leaves: de-rained, or unchanged and on time, or replaced by a newer one.
+    Only a message that contradicts itself is dropped.
     """
 
     def __init__(self, engine: Engine, *, max_batch: int = 1) -> None:
