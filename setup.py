@@ -36,6 +36,7 @@ setup(
     entry_points={
         'console_scripts': [
             'derain = derain_ros.offline.__main__:main',
+            'derain-fleet = derain_ros.fleet.__main__:main',
             'build_engine = derain_ros.build_engine:main',
             'derain_node = derain_ros.node.__main__:main',
         ]

@@ -4,19 +4,21 @@ What the offline tool costs beside the network: its throughput as a share of the
 
     python3 benchmarks/offline.py [--rounds 3] [--frames 40] [--json FILE]
 
-A bag of 1280x720 JPEG frames is de-rained, decoding and encoding included, and the bare engine
-infers as many frames that are in memory already; in turns, so that a busy machine slows both.
+A bag of 1280x720 JPEG frames is de-rained, decoding and encoding included; the bare engine infers
+as many frames that are in memory already; and the bag is written with a copy in place of the
+network. In turns, so that a busy machine slows all three.
 """
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 import json
 from pathlib import Path
 import statistics
 from tempfile import TemporaryDirectory
 import time
+from typing import Any, NamedTuple
 
+from _bags import picture
 import _root  # noqa: F401  lets this repository be imported
 import cv2
 from mcap.writer import Writer
@@ -29,14 +31,16 @@ from derain_ros.offline.job import Job
 
 HEIGHT, WIDTH = 720, 1280
 KIND = 'sensor_msgs/msg/CompressedImage'
+WAYS = ('engine', 'derain', 'without network')
+RATE_HZ = 10
+FLEET_FRAMES = 1000 * 3600 * 6 * RATE_HZ
 
 
-def picture(index: int) -> np.ndarray:
-    """Return a frame with contrast and some noise, uint8 [H, W, 3]."""
-    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    waves = 120 + 70 * np.sin(rows / 50 + columns / 70 + index)
-    noise = np.random.default_rng(index).normal(0, 4, (HEIGHT, WIDTH, 3))
-    return np.clip(waves[..., None] + noise, 0, 255).astype(np.uint8)
+class Measured(NamedTuple):
+    """Frames per second, and milliseconds of CPU time for each."""
+
+    rate: float
+    cpu_ms: float
 
 
 def write_bag(path: Path, frames: int) -> None:
@@ -45,7 +49,9 @@ def write_bag(path: Path, frames: int) -> None:
     header, stamp, image = (
         types.types[name] for name in ('std_msgs/msg/Header', 'builtin_interfaces/msg/Time', KIND)
     )
-    pictures = [cv2.imencode('.jpg', picture(index))[1].ravel() for index in range(4)]
+    pictures = [
+        cv2.imencode('.jpg', picture(index, HEIGHT, WIDTH))[1].ravel() for index in range(4)
+    ]
     with path.open('wb') as file:
         writer = Writer(file)
         writer.start('ros2')
@@ -58,6 +64,40 @@ def write_bag(path: Path, frames: int) -> None:
         writer.finish()
 
 
+def measured(frames: int, run: Callable[[], None]) -> Measured:
+    """Return frames per second, and milliseconds of CPU time for each."""
+    start, work = time.perf_counter(), time.process_time()
+    run()
+    seconds, work_s = time.perf_counter() - start, time.process_time() - work
+    return Measured(frames / seconds, 1e3 * work_s / frames)
+
+
+def measure(model: str, frames: int, rounds: int, jobs: int) -> tuple[dict[str, Any], float]:
+    """Return what was measured in each round by name, and how many bytes a frame takes."""
+    found: dict[str, Any] = {name: [] for name in WAYS}
+    with TemporaryDirectory() as folder, Derainer(model) as derain:
+        source, target = Path(folder) / 'rain.mcap', Path(folder) / 'clean.mcap'
+        write_bag(source, frames)
+        pictures = [picture(index, HEIGHT, WIDTH) for index in range(4)]
+        derain(pictures[0])  # compiles
+
+        def engine() -> None:
+            for index in range(frames):
+                derain(pictures[index % 4])
+
+        def files(function: Callable[[np.ndarray], np.ndarray]) -> None:
+            outcome = derain_bag(source, target, Job(function, jobs))
+            assert (outcome.frames, outcome.problems) == (frames, [])
+            target.unlink()
+
+        ways = (engine, lambda: files(derain), lambda: files(lambda frame: frame.copy()))
+        for _ in range(rounds):
+            for name, run in zip(WAYS, ways):
+                found[name].append(measured(frames, run))
+        print(f'{WIDTH}x{HEIGHT} JPEG, {model} on {derain.engine} ({derain.precision})')
+        return found, source.stat().st_size / frames
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('--rounds', type=int, default=3)
@@ -66,40 +106,25 @@ def main() -> None:
     parser.add_argument('--jobs', type=int, default=2)
     parser.add_argument('--json', type=Path)
     arguments = parser.parse_args()
-    frames, rates = arguments.frames, {'engine': [], 'offline': []}
-    busy: dict[str, list[float]] = {name: [] for name in rates}
-
-    @contextmanager
-    def measured(name: str) -> Iterator[None]:
-        start, work = time.perf_counter(), time.process_time()
-        yield
-        rates[name].append(frames / (time.perf_counter() - start))
-        busy[name].append((time.process_time() - work) / frames)
-
-    with TemporaryDirectory() as folder, Derainer(arguments.model) as derain:
-        source, target = Path(folder) / 'rain.mcap', Path(folder) / 'clean.mcap'
-        write_bag(source, frames)
-        pictures = [picture(index) for index in range(4)]
-        derain(pictures[0])  # compiles
-        for _ in range(arguments.rounds):
-            with measured('engine'):
-                for index in range(frames):
-                    derain(pictures[index % 4])
-            with measured('offline'):
-                outcome = derain_bag(source, target, Job(derain, arguments.jobs))
-            assert (outcome.frames, outcome.problems) == (frames, [])
-            target.unlink()
-        engine, precision = derain.engine, derain.precision
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    share = medians['offline'] / medians['engine']
-    print(f'{WIDTH}x{HEIGHT} JPEG, {arguments.model} on {engine} ({precision})')
-    for name, rate in medians.items():
-        work_ms = 1e3 * statistics.median(busy[name])
-        print(f'{name:8} {rate:6.2f} frames/s {work_ms:8.1f} ms of CPU time per frame')
-    print(f'share    {share:6.2f}')
+    found, frame_bytes = measure(
+        arguments.model, arguments.frames, arguments.rounds, arguments.jobs
+    )
+    result = {}
+    for name, rounds in found.items():
+        rate, work_ms = (statistics.median(column) for column in zip(*rounds))
+        result[name] = {'frames_per_second': rate, 'cpu_ms': work_ms}
+        print(f'{name:16} {rate:7.2f} frames/s {work_ms:8.1f} ms of CPU time per frame')
+    share = statistics.median(
+        offline.rate / engine.rate for engine, offline in zip(found['engine'], found['derain'])
+    )
+    print(f'{"share":16} {share:7.2f}')
+    hours = FLEET_FRAMES / result['derain']['frames_per_second'] / 3600
+    print(
+        f'1,000 hours of six cameras at {RATE_HZ} Hz: {hours:,.0f} hours on this machine, '
+        f'{FLEET_FRAMES * frame_bytes / 1e12:.0f} TB to read and as much to write'
+    )
     if arguments.json:
-        result = medians | {'share': share, 'engine_name': engine, 'precision': precision}
-        arguments.json.write_text(json.dumps(result, indent=2) + '\n')
+        arguments.json.write_text(json.dumps(result | {'share': share}, indent=2) + '\n')
 
 
 if __name__ == '__main__':

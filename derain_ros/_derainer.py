@@ -17,11 +17,16 @@ class Derainer:
     Takes the rain out of frames.
 
     Threads may share one: their calls take turns. A new frame size is compiled first, which takes
-    about a second; sizes seen lately stay compiled.
+    about a second, unless ``any_size`` is set; sizes seen lately stay compiled.
     """
 
     def __init__(
-        self, model: str | Path = 'fast', *, engine: str = 'auto', order: Order = 'bgr'
+        self,
+        model: str | Path = 'fast',
+        *,
+        engine: str = 'auto',
+        order: Order = 'bgr',
+        any_size: bool = False,
     ) -> None:
         """
         Load a model.
@@ -31,6 +36,8 @@ class Derainer:
         :param engine: ``auto``: TensorRT where there is a GPU, once its engine is built, and else
             OpenVINO on the CPU; ``tensorrt``: the same, but demands the GPU; ``openvino``.
         :param order: channel order of the frames in and out, ``bgr`` as in OpenCV, or ``rgb``.
+        :param any_size: compile once for frames of all sizes, on the CPU: less to wait for where
+            each frame is of another size, a little slower where they are not.
         :raises ModelError: there is no such model, or it is damaged.
         :raises EngineError: the engine is unknown, or cannot run on this machine.
         :raises ImageError: the order is unknown.
@@ -38,7 +45,7 @@ class Derainer:
         if order not in ('bgr', 'rgb'):
             raise ImageError(f"order {order!r} is unknown; give 'bgr' or 'rgb'")
         self._model, self._order = str(model), order
-        self._engine = create_engine(engine, self._model)
+        self._engine = create_engine(engine, self._model, any_size=any_size)
         self._lock = threading.Lock()
 
     @property

@@ -21,7 +21,7 @@ SELF_TEST_TIMEOUT_S = 30.0
 _log = logging.getLogger(__name__)
 
 
-def create_engine(name: str, model: str, log: Log = _log) -> Engine:
+def create_engine(name: str, model: str, log: Log = _log, *, any_size: bool = False) -> Engine:
     """
     Create the engine of the given name, and let it prove itself on known frames.
 
@@ -30,12 +30,13 @@ def create_engine(name: str, model: str, log: Log = _log) -> Engine:
 
     :param model: released name, path of an ONNX file, or of weights (needs torch).
     :param log: is told what runs and why.
+    :param any_size: whether the engine of the CPU is compiled once for frames of all sizes.
     :raises EngineError: the name is unknown, or what it names cannot run on this machine.
     :raises ModelError: there is no such model, or its weights are damaged.
     """
     if name not in ENGINES:
         raise EngineError(f'engine {name!r} is unknown; known are {", ".join(ENGINES)}')
-    cpu = _create_cpu_engine(model)
+    cpu = _create_cpu_engine(model, any_size)
     if name == 'openvino':
         return cpu
     try:
@@ -48,7 +49,7 @@ def create_engine(name: str, model: str, log: Log = _log) -> Engine:
         return cpu
 
 
-def _create_cpu_engine(model: str) -> 'OpenVinoEngine':
+def _create_cpu_engine(model: str, any_size: bool) -> 'OpenVinoEngine':
     try:
         from derain_ros.engine.openvino import OpenVinoEngine
     except ImportError as error:
@@ -57,7 +58,7 @@ def _create_cpu_engine(model: str) -> 'OpenVinoEngine':
             'pip install -r requirements/runtime.txt'
         ) from error
     with onnx_file(model) as graph:
-        engine = OpenVinoEngine(graph)
+        engine = OpenVinoEngine(graph, any_size=any_size)
         exact = engine if engine.precision == 'f32' else OpenVinoEngine(graph, 'f32')
     try:
         self_test(engine, exact, (1, TESTED_PX, TESTED_PX), 'bgr')

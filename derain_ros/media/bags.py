@@ -14,6 +14,7 @@ recording the images before the damage are found.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +31,18 @@ from derain_ros.errors import DataError, ImageError
 from derain_ros.image import compressed, raw
 from derain_ros.image.raw import Frame, Pixels
 from derain_ros.media.recordings import made_readable, opened, storage_files, ZSTD_MAGIC
-from derain_ros.media.storage.base import Channel, Storage
+from derain_ros.media.storage.base import Storage
 from derain_ros.order import Order
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 # In ROS 2 these two types have never changed, so the recorder's definitions are not needed.
 STORES = {'cdr': get_typestore(Stores.ROS2_HUMBLE), 'ros1': get_typestore(Stores.ROS1_NOETIC)}
 KINDS = [(kind, encoding) for kind in (RAW, COMPRESSED) for encoding in STORES]
+# messages of video, of which each needs those before it; they are found, but not read here
+FFMPEG_PACKET = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
+FOXGLOVE_VIDEO = 'foxglove_msgs/msg/CompressedVideo'
+VIDEO_TYPES = (FFMPEG_PACKET, FOXGLOVE_VIDEO)
+VIDEO_KINDS = [(kind, encoding) for kind in VIDEO_TYPES for encoding in STORES]
 # Where an image is: its topic and its kind by their numbers, the file by its own, and its place
 # there. Arrays, because a list of millions of objects takes gigabytes.
 PLACE = np.dtype(
@@ -93,13 +99,16 @@ class BagIndex:
         return topic
 
 
-def index_bag(path: Path, scratch: Path) -> BagIndex:
+def index_bag(
+    path: Path, scratch: Path, kinds: Sequence[tuple[str, str]] = tuple(KINDS)
+) -> BagIndex:
     """
     Look through a recording for its images.
 
     :param path: a file, or the folder of one.
     :param scratch: folder for files that must be decompressed or completed first; it exists, and
         what lies there must stay as long as the index is used.
+    :param kinds: types and encodings of messages to find, ``KINDS`` first.
     :raises DataError: nothing of it can be read.
     :raises OSError: the scratch folder cannot be written to, or is full.
     """
@@ -113,8 +122,8 @@ def index_bag(path: Path, scratch: Path) -> BagIndex:
         problems += [problem] if problem else []
         try:
             with opened(file) as storage:
-                for place in storage.places(_is_image):
-                    kind = KINDS.index(place.channel[1:])
+                for place in storage.places(lambda channel: channel[1:] in kinds):
+                    kind = kinds.index(place.channel[1:])
                     topic = topics.setdefault(place.channel.topic, len(topics))
                     where = (topic, kind, number, place.block, place.offset)
                     places += ROW.pack(min(place.stamp_ns, LATEST_NS), *where)
@@ -183,10 +192,6 @@ def in_order(frame: Frame, order: Order) -> Pixels:
     if frame.order == order:
         return frame.pixels
     return cast(Pixels, cv2.cvtColor(frame.pixels, cv2.COLOR_BGR2RGB))  # both ways are one
-
-
-def _is_image(channel: Channel) -> bool:
-    return channel[1:] in KINDS
 
 
 def decompressed(data: bytes) -> bytes:

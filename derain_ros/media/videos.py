@@ -11,6 +11,7 @@ from typing import Any, cast, NamedTuple
 import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,15 @@ from derain_ros.media.images import (
     read_image,
     VIDEO_SUFFIXES,
 )
+from derain_ros.order import Order
 
+# FFmpeg's fast conversion between YUV and RGB darkens a picture by more than one grey level
+EXACT = (
+    Interpolation.BILINEAR
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.FULL_CHR_H_INT
+)
 # of FFmpeg, which plays a picture as a video of one frame
 PICTURE_FORMATS = ('_pipe', 'image2')
 
@@ -141,7 +150,8 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         container = av.open(f'file:{path}')
     except (av.FFmpegError, OSError) as error:
         raise DataError(
-            f'{path}: not a video that can be read ({error.strerror}); convert it to H.264 in MP4'
+            f'{path}: not a video that can be read ({error.strerror}); copy it again if it is cut '
+            'short, else convert it to H.264 in MP4'
         ) from error
     with container:
         if not container.streams.video:
@@ -198,11 +208,18 @@ def _missing_at_end(container: InputContainer, stream: VideoStream, packets: int
     return counted if even and counted > 0 else int(left / spacing)
 
 
-def upright(frame: VideoFrame) -> NDArray[np.uint8]:
-    """Return a frame as uint8 RGB [H, W, 3], turned as a phone that was held upright says."""
-    return turned(cast(NDArray[np.uint8], frame.to_ndarray(format='rgb24')), frame)
-
-
-def turned(pixels: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
-    """Return the pixels of a frame turned upright."""
+def upright(frame: VideoFrame, order: Order = 'rgb') -> NDArray[np.uint8]:
+    """Return a frame as uint8 [H, W, 3], turned as a phone that was held upright says."""
+    pixels = samples(frame, order)
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+
+
+def samples(frame: VideoFrame, order: Order) -> NDArray[np.uint8]:
+    """
+    Return a frame as uint8 [H, W, 3], as it is stored.
+
+    Its YUV is converted by the matrix and the range that the stream names; by those of BT.601 in
+    limited range, as FFmpeg has it, where it names none.
+    """
+    converted = frame.to_ndarray(format=f'{order}24', interpolation=EXACT)
+    return cast(NDArray[np.uint8], converted)

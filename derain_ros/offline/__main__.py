@@ -9,10 +9,6 @@ Exit status: 0 all is done, 1 some inputs failed and are named, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import groupby
-import os
 from pathlib import Path
 import sys
 import time
@@ -20,19 +16,17 @@ import time
 from tqdm import tqdm
 
 from derain_ros import Derainer
-from derain_ros.engine.factory import ENGINES
 from derain_ros.errors import DataError, DerainError
 from derain_ros.files import write_json
-from derain_ros.offline.bags import derain_bag
-from derain_ros.offline.images import derain_images
-from derain_ros.offline.items import find_items, Item, shard
+from derain_ros.offline.arguments import add_options
+from derain_ros.offline.items import find_items, have_many_sizes, Item, shard
 from derain_ros.offline.job import Job
 from derain_ros.offline.page import write_page
-from derain_ros.offline.report import failed, Outcome, summary
-from derain_ros.offline.videos import derain_video
+from derain_ros.offline.report import summary
+from derain_ros.offline.run import derain_items
 
-# frames on the page: more are too many to look at, and take memory
-MOST_PAIRS = 24
+# streams on the page with frames and a clip: more are too many to look at, and take memory
+MOST_SHOWN = 24
 
 
 def main() -> int:
@@ -50,7 +44,8 @@ def main() -> int:
         if arguments.dry_run:
             _print_plan(items, todo)
             return 0
-        with Derainer(arguments.model, engine=arguments.engine) as derain:
+        any_size = have_many_sizes(todo)
+        with Derainer(arguments.model, engine=arguments.engine, any_size=any_size) as derain:
             return _run(todo, len(items) - len(todo), derain, arguments)
     except (DerainError, OSError) as error:  # such as a folder that cannot be written to
         print(f'error: {error}', file=sys.stderr)
@@ -67,13 +62,14 @@ def _run(todo: list[Item], skipped: int, derain: Derainer, arguments: argparse.N
         arguments.quality,
         tuple(arguments.topics or ()),
         arguments.beside,
+        shows=arguments.report is not None,
     )
     start, outcomes = time.monotonic(), []
-    room = MOST_PAIRS if arguments.report else 0
-    for outcome in _outcomes(todo, job):
+    room = MOST_SHOWN
+    for outcome in derain_items(todo, job):
         outcomes.append(outcome)
-        del outcome.pairs[room:]
-        room -= len(outcome.pairs)
+        for stream in outcome.streams:
+            stream.showcase, room = (stream.showcase, room - 1) if room > 0 else (None, 0)
         for line in outcome.problems + outcome.notes:
             tqdm.write(line, file=sys.stderr)
     result = summary(outcomes, skipped, time.monotonic() - start, derain)
@@ -92,49 +88,6 @@ def _run(todo: list[Item], skipped: int, derain: Derainer, arguments: argparse.N
     return int(result['failed'] > 0)
 
 
-def _outcomes(todo: list[Item], job: Job) -> Iterator[Outcome]:
-    """De-rain the inputs, with a bar of how many bytes of them are done."""
-    sizes = [item.size_bytes for item in todo]
-    with tqdm(
-        total=sum(sizes), unit='B', unit_scale=True, mininterval=1, disable=None, smoothing=0.05
-    ) as bar:
-        done, last = 0, time.monotonic()
-        for kind, group in groupby(todo, lambda item: item.kind):
-            for item in (members := list(group)):
-                item.target.parent.mkdir(parents=True, exist_ok=True)
-            outcomes = (
-                _images(members, job)
-                if kind == 'image'
-                else (_one(item, _advancing(job, bar, item)) for item in members)
-            )
-            for item, outcome in zip(members, outcomes):
-                done += item.size_bytes
-                bar.update(done - bar.n)
-                outcome.seconds, last = time.monotonic() - last, time.monotonic()
-                yield outcome
-
-
-def _images(items: list[Item], job: Job) -> Iterator[Outcome]:
-    return derain_images([(item.source, item.target) for item in items], job)
-
-
-def _advancing(job: Job, bar: tqdm, item: Item) -> Job:
-    """Return a job that moves a bar by what is done of an item."""
-    end = bar.n + item.size_bytes
-    return replace(
-        job, advance=lambda share: bar.update(min(share * item.size_bytes, end - bar.n))
-    )
-
-
-def _one(item: Item, job: Job) -> Outcome:
-    """De-rain a video or a recording; an error is in the outcome."""
-    derain = derain_bag if item.kind == 'bag' else derain_video
-    try:
-        return derain(item.source, item.target, job)
-    except Exception as error:  # of whatever kind: one input must not end the others
-        return failed(item.source, item.target, error)
-
-
 def _print_plan(items: list[Item], todo: list[Item]) -> None:
     rest = set(todo)
     for item in items:
@@ -150,21 +103,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument('input', type=Path, help='image, video, bag, or folder of them')
     parser.add_argument('output', type=Path, help='of the same kind')
-    parser.add_argument('--model', default='fast', help='released name, or path (default fast)')
-    parser.add_argument('--engine', default='auto', choices=ENGINES, help='(default auto)')
-    parser.add_argument('--topics', nargs='+', help='of bags (default: all image topics)')
-    parser.add_argument(
-        '--beside', action='store_true', help='keep the original topics; add image_derained'
-    )
-    parser.add_argument(
-        '--quality', type=int, choices=range(1, 101), metavar='1..100', help='of JPEG and WebP'
-    )
-    parser.add_argument(
-        '--jobs',
-        type=int,
-        default=min(4, os.cpu_count() or 1),
-        help='threads that decode, and as many that encode',
-    )
+    add_options(parser)
     parser.add_argument('--shard', metavar='I/N', help='every N-th input from the I-th on, from 0')
     there = parser.add_mutually_exclusive_group()
     there.add_argument('--resume', action='store_true', help='leave out what is there already')
@@ -172,10 +111,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--dry-run', action='store_true', help='list what would be done')
     parser.add_argument('--json', type=Path, help='report (default OUTPUT.derain.json)')
     parser.add_argument('--report', type=Path, metavar='FOLDER', help='write a page to look at')
-    arguments = parser.parse_args()
-    if arguments.jobs < 1:
-        parser.error('--jobs must be at least 1')
-    return arguments
+    return parser.parse_args()
 
 
 if __name__ == '__main__':

@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 import shutil
-from typing import Any
 
-import yaml
 import zstandard
 
 from derain_ros.errors import DataError
@@ -25,12 +23,13 @@ from derain_ros.media.storage.mcap import MAGIC as MCAP_MAGIC
 from derain_ros.media.storage.ros1 import MAGIC as ROS1_MAGIC
 from derain_ros.media.storage.sqlite3 import MAGIC as SQLITE3_MAGIC
 from derain_ros.offline.formats import mcap, ros1, sqlite3
-from derain_ros.offline.formats.base import Rewriting
+from derain_ros.offline.formats.base import Advance, DERAINED_KINDS, Rewriting
 from derain_ros.offline.job import Job
-from derain_ros.offline.messages import derain_records
-from derain_ros.offline.report import Outcome, Stream
+from derain_ros.offline.messages import Topics
+from derain_ros.offline.metadata import with_topics_beside
+from derain_ros.offline.report import begun, Outcome
 
-FORMATS: dict[bytes, Callable[[Path, Path, Rewriting], None]] = {
+FORMATS: dict[bytes, Callable[[Path, Path, Rewriting, Advance], None]] = {
     MCAP_MAGIC: mcap.rewrite,
     SQLITE3_MAGIC: sqlite3.rewrite,
     ROS1_MAGIC: ros1.rewrite,
@@ -46,7 +45,7 @@ def derain_bag(source: Path, target: Path, job: Job) -> Outcome:
     :raises OSError: the disk is full or out of order.
     """
     with _workplace(target) as (result, scratch):
-        index = index_bag(source, scratch)
+        index = index_bag(source, scratch, DERAINED_KINDS)
         if index.problems:
             raise DataError(
                 f'{source}: {"; ".join(index.problems)}; make it whole first, with ros2 bag '
@@ -57,10 +56,13 @@ def derain_bag(source: Path, target: Path, job: Job) -> Outcome:
             index.chosen(None)
         names = {topic: _beside(topic) if job.beside else topic for topic in chosen}
         _check_names(source, names, index)
-        outcome = Outcome(str(source), str(target), [Stream(topic) for topic in chosen])
-        added = _write(index, result, names, job, outcome)
+        outcome = begun(source, target, chosen, job)
+        metadata = partial(with_topics_beside, names=names, counts=_counts(index))
+        rewriting = Rewriting(names, Topics(job, outcome).derain, metadata)
+        _write(index, result, rewriting, job)
         if (source / METADATA).exists():
-            _write_metadata(source / METADATA, result / METADATA, names, added)
+            text = (source / METADATA).read_bytes().decode()
+            (result / METADATA).write_bytes(metadata(text).encode())
     outcome.problems += [line for stream in outcome.streams for line in stream.problems(source)]
     return outcome
 
@@ -81,39 +83,31 @@ def _workplace(target: Path) -> Iterator[tuple[Path, Path]]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _write(
-    index: BagIndex, result: Path, names: dict[str, str], job: Job, outcome: Outcome
-) -> dict[str, dict[str, int]]:
-    """Write all files of a recording; return how many images of each topic each file has."""
-    streams = {stream.name: stream for stream in outcome.streams}
+def _write(index: BagIndex, result: Path, rewriting: Rewriting, job: Job) -> None:
+    """Write all files of a recording."""
     parts, _ = storage_files(index.path)
     total = sum(file.stat().st_size for file in index.files)
-    rewriting = Rewriting(
-        names,
-        partial(derain_records, job=job, streams=streams, outcome=outcome),
-        lambda size_bytes: job.advance(size_bytes / total),
-    )
-    added = {}
     for part, file in zip(parts, index.files):
         inside = index.path.is_dir()
         target = result / part.relative_to(index.path) if inside else result
         target.parent.mkdir(parents=True, exist_ok=True)
-        before = {topic: stream.frames for topic, stream in streams.items()}
         with file.open('rb') as start:
             magic = start.read(16)
         rewrite = next(write for begin, write in FORMATS.items() if magic.startswith(begin))
-        rewrite(file, target, rewriting)
+        rewrite(file, target, rewriting, lambda size_bytes: job.advance(size_bytes / total))
         if file != part:
             _compress(target)
-        added[part.name] = {
-            topic: stream.frames - before[topic] for topic, stream in streams.items()
+
+
+def _counts(index: BagIndex) -> dict[str, dict[str, int]]:
+    """Return how many images of each topic there are, by name of the file."""
+    parts, _ = storage_files(index.path)
+    return {
+        part.name: {
+            topic: int((index.of(topic)['file'] == number).sum()) for topic in index.topics
         }
-    for topic in sorted(rewriting.videos):
-        outcome.notes.append(
-            f'{index.path}: {topic} is video (H.264 or HEVC) and copied as it is; de-rain it '
-            'before it is encoded'
-        )
-    return added
+        for number, part in enumerate(parts)
+    }
 
 
 def _compress(file: Path) -> None:
@@ -127,7 +121,7 @@ def _compress(file: Path) -> None:
 
 def _beside(topic: str) -> str:
     """Return where the node publishes the result of a topic by default."""
-    base = topic.removesuffix('/compressed')
+    base = topic.removesuffix('/compressed').removesuffix('/ffmpeg')
     return f'{base.rpartition("/")[0]}/image_derained{topic.removeprefix(base)}'
 
 
@@ -140,23 +134,3 @@ def _check_names(source: Path, names: dict[str, str], index: BagIndex) -> None:
                 f'{source}: {topic} cannot stand beside as {name}, which is '
                 f'{" and ".join(rivals) or "there"} too; choose with --topics'
             )
-
-
-def _write_metadata(
-    source: Path, target: Path, names: dict[str, str], added: dict[str, dict[str, int]]
-) -> None:
-    """Copy the metadata of rosbag2; topics that stand beside are added."""
-    if all(topic == name for topic, name in names.items()):
-        shutil.copyfile(source, target)
-        return
-    metadata: dict[str, Any] = yaml.safe_load(source.read_text())
-    about = metadata['rosbag2_bagfile_information']
-    for entry in list(about['topics_with_message_count']):
-        name = names.get(entry['topic_metadata']['name'])
-        if name is not None:
-            details = {**entry['topic_metadata'], 'name': name}
-            about['topics_with_message_count'].append({**entry, 'topic_metadata': details})
-            about['message_count'] += entry['message_count']
-    for file in about.get('files') or []:
-        file['message_count'] += sum(added.get(Path(file['path']).name, {}).values())
-    target.write_text(yaml.safe_dump(metadata, sort_keys=False))

@@ -22,7 +22,7 @@ from derain_ros.files import write_atomically
 from derain_ros.media.images import opened_image, orientation
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
-from derain_ros.offline.report import failed, Outcome, Stream
+from derain_ros.offline.report import begun, failed, Outcome
 from derain_ros.stream.inspection import Inspector
 
 FORMATS = {
@@ -81,9 +81,8 @@ def derain_images(files: list[tuple[Path, Path]], job: Job) -> Iterator[Outcome]
         except Exception as error:  # of whatever kind: one image must not end the others
             outcome = failed(source, target, error)
         else:
-            outcome = Outcome(str(source), str(target), [Stream(source.name)])
-            outcome.streams[0].add_derained(0.0, pair.rain)
-            outcome.add_pair(source.name, pair)
+            outcome = begun(source, target, [source.name], job)
+            outcome.streams[0].add_derained(0.0, pair)
         job.advance(1.0)
         yield outcome
 

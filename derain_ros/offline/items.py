@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 import os
 from pathlib import Path
 from typing import Literal
 
+from PIL import Image
+
 from derain_ros.errors import DataError
-from derain_ros.media.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from derain_ros.media.images import check_regular, FORMATS, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from derain_ros.media.recordings import BAG_SUFFIXES, is_bag, MORE_SUFFIXES
 
 Kind = Literal['image', 'video', 'bag']
 METADATA = 'metadata.yaml'
+# of so many images the sizes are looked at, and so many sizes are compiled one by one
+LOOKED_AT, FEW_SIZES = 16, 3
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,18 @@ def find_items(source: Path, target: Path) -> list[Item]:
     for item in items:
         _check(item)
     return items
+
+
+def have_many_sizes(items: list[Item]) -> bool:
+    """Tell whether the first images are of more sizes than are worth compiling one by one."""
+    images = [item.source for item in items if item.kind == 'image']
+    sizes = set()
+    for path in images[:LOOKED_AT]:
+        with suppress(Exception):  # what is damaged is said when its turn comes
+            check_regular(path)
+            with Image.open(path, formats=FORMATS) as image:
+                sizes.add(image.size)
+    return len(sizes) > FEW_SIZES
 
 
 def shard(items: list[Item], text: str) -> list[Item]:

@@ -37,6 +37,7 @@ class Job:
     :param quality: of JPEG and WebP, 1 to 100; None: as the input, or what suits it.
     :param topics: of bags; all image topics if empty.
     :param beside: whether de-rained topics stand beside the original ones.
+    :param shows: whether some frames are kept for a page.
     :param advance: is told which share of an input was done since the last time.
     """
 
@@ -45,6 +46,7 @@ class Job:
     quality: int | None = None
     topics: tuple[str, ...] = ()
     beside: bool = False
+    shows: bool = False
     advance: Callable[[float], None] = lambda share: None
 
     def pair(self, rainy: Pixels, inspector: Inspector) -> Pair:

@@ -16,7 +16,7 @@ POINTS = 400
 
 def write_page(folder: Path, outcomes: list[Outcome], result: dict[str, Any]) -> None:
     """
-    Write ``index.html`` and its images, which are opened from disk.
+    Write ``index.html``, its images and its clips, which are opened from disk.
 
     :param result: of ``summary``.
     """
@@ -29,8 +29,15 @@ def write_page(folder: Path, outcomes: list[Outcome], result: dict[str, Any]) ->
         *(f'<p class="problem">{escape(line)}</p>' for line in lines),
         *(_curve(outcome, stream) for outcome, stream in streams if len(stream.rain) > 1),
     ]
-    shots = [shot for outcome in outcomes for shot in outcome.pairs]
-    write_report(folder, shots, '\n'.join(part for part in parts if part))
+    shown = [stream.showcase for _, stream in streams if stream.showcase is not None]
+    shots = [shot for showcase in shown for shot in showcase.shots]
+    clips = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, showcase in enumerate(shown):
+        if clip := showcase.clip():
+            clips[f'{number:04}.mp4'] = showcase.name
+            (folder / f'{number:04}.mp4').write_bytes(clip)
+    write_report(folder, shots, '\n'.join(part for part in parts if part), clips)
 
 
 def _table(streams: list[tuple[Outcome, Stream]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +13,10 @@ import numpy as np
 
 import derain_ros
 from derain_ros import Derainer
-from derain_ros.media.gallery import Shot
-from derain_ros.offline.job import Pair
+from derain_ros.offline.job import Job, Pair
+from derain_ros.offline.showcase import Showcase
 from derain_ros.stream.fates import Fate
 
-# so many frames of each input are shown on the page
-PAIRS = 4
 VERSIONS = ('numpy', 'openvino', 'av', 'pillow')
 
 
@@ -29,6 +28,7 @@ class Stream:
     :param times_s: of the de-rained frames, from the first frame on.
     :param rain: share of the pixels of each that lost a streak, 0 to 1.
     :param reasons: why frames were passed through, and how many for each reason.
+    :param showcase: what the page shows of it, where there is to be one.
     """
 
     name: str
@@ -36,16 +36,19 @@ class Stream:
     times_s: list[float] = field(default_factory=list)
     rain: list[float] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
+    showcase: Showcase | None = None
 
     @property
     def frames(self) -> int:
         """How many frames had a fate."""
         return sum(self.fates.values())
 
-    def add_derained(self, time_s: float, rain: float) -> None:
+    def add_derained(self, time_s: float, pair: Pair) -> None:
         self.fates[Fate.DERAINED] = self.fates.get(Fate.DERAINED, 0) + 1
         self.times_s.append(time_s)
-        self.rain.append(rain)
+        self.rain.append(pair.rain)
+        if self.showcase is not None:
+            self.showcase.add(time_s, pair)
 
     def add_passed_through(self, reason: str) -> None:
         self.fates[Fate.PASSED_THROUGH] = self.fates.get(Fate.PASSED_THROUGH, 0) + 1
@@ -77,7 +80,6 @@ class Outcome:
 
     :param problems: what is wrong with it; empty if all went well.
     :param notes: what else is to be known.
-    :param pairs: some frames before and after, uint8 RGB [H, W, 3], with a name each.
     """
 
     source: str
@@ -86,19 +88,11 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    pairs: list[Shot] = field(default_factory=list)
 
     @property
     def frames(self) -> int:
         """How many frames had a fate."""
         return sum(stream.frames for stream in self.streams)
-
-    def add_pair(self, name: str, pair: Pair) -> None:
-        """Keep a frame for the page, up to ``PAIRS``."""
-        if len(self.pairs) < PAIRS:
-            # copies, because views would keep the buffers of their owners
-            rainy, derained = (image[..., ::-1].copy() for image in (pair.rainy, pair.derained))
-            self.pairs.append((name, rainy, derained))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -109,6 +103,12 @@ class Outcome:
             'seconds': round(self.seconds, 3),
             'streams': [stream.to_json() for stream in self.streams],
         }
+
+
+def begun(source: Path, target: Path, names: Iterable[str], job: Job) -> Outcome:
+    """Return the outcome of an input that is about to be de-rained, with its streams."""
+    streams = [Stream(name, showcase=Showcase(name) if job.shows else None) for name in names]
+    return Outcome(str(source), str(target), streams)
 
 
 def failed(source: Path, target: Path, error: Exception) -> Outcome:
@@ -139,10 +139,15 @@ def summary(
         'model': derain.model,
         'engine': derain.engine,
         'precision': derain.precision,
-        'versions': {
-            'derain_ros': derain_ros.__version__,
-            'python': platform.python_version(),
-            **{name: version(name) for name in VERSIONS},
-        },
+        'versions': versions(),
         'results': [outcome.to_json() for outcome in outcomes],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    return {
+        'derain_ros': derain_ros.__version__,
+        'python': platform.python_version(),
+        **{name: version(name) for name in VERSIONS},
     }

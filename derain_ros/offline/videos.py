@@ -14,27 +14,21 @@ from typing import Any, cast
 import av
 from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
+import cv2
+import numpy as np
 
 from derain_ros.errors import DataError, DerainError
 from derain_ros.media.recordings import draft
-from derain_ros.media.videos import decoded_frames, opened_video, turned
+from derain_ros.media.videos import decoded_frames, EXACT, opened_video, upright
 from derain_ros.offline.job import Job, Pair, Pixels
 from derain_ros.offline.overlap import overlapped
-from derain_ros.offline.report import Outcome, Stream
+from derain_ros.offline.report import begun, Outcome
 from derain_ros.stream.inspection import Inspector
 
 FORMATS = {'.mp4': 'mp4', '.mov': 'mov', '.mkv': 'matroska', '.avi': 'avi'}
 BT709, LIMITED_RANGE = 1, 1
-# FFmpeg's quick conversion from YUV 4:2:0 darkens pictures by more than one grey level
-EXACT = (
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.FULL_CHR_H_INT
-)
-PAIR_EVERY = 50  # frames
 
 
 def derain_video(source: Path, target: Path, job: Job) -> Outcome:
@@ -44,7 +38,7 @@ def derain_video(source: Path, target: Path, job: Job) -> Outcome:
     :raises DataError: it is no video, no frame of it can be de-rained, or a part of it does not
         fit the format of the target.
     """
-    outcome = Outcome(str(source), str(target), [Stream(source.name)])
+    outcome = begun(source, target, [source.name], job)
     with opened_video(source) as (container, stream), draft(target) as partial:
         kind = FORMATS[target.suffix.lower()]
         with av.open(f'file:{partial}', 'w', format=kind) as output:
@@ -138,8 +132,7 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
     inspector, count = Inspector(), max(1, writing.stream.frames)
 
     def decode(frame: VideoFrame) -> tuple[VideoFrame, Pixels]:
-        pixels = frame.reformat(format='bgr24', interpolation=EXACT).to_ndarray()
-        return frame, turned(cast(Pixels, pixels), frame)
+        return frame, upright(frame, 'bgr')
 
     def infer(decoded: tuple[VideoFrame, Pixels]) -> tuple[VideoFrame, Pair, str]:
         frame, rainy = decoded
@@ -154,7 +147,7 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
 
     stream = outcome.streams[0]
     stages = overlapped(writing.frames(), decode, infer, encode, jobs=job.jobs)
-    for index, (_, result) in enumerate(stages):
+    for _, result in stages:
         assert result is not None
         frame, pair, problem = result.result()
         writing.write(frame)
@@ -162,9 +155,7 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
         if problem:
             stream.add_passed_through(problem)
             continue
-        stream.add_derained(frame.time or 0.0, pair.rain)
-        if index % PAIR_EVERY == 0:
-            outcome.add_pair(f'{writing.source.name}, frame {index}', pair)
+        stream.add_derained(frame.time or 0.0, pair)
     problems = [writing.damage] if writing.damage else []
     outcome.problems += problems + stream.problems(writing.source)
     if not stream.rain:
@@ -175,14 +166,25 @@ def _write(writing: _Writing, job: Job, outcome: Outcome) -> None:
 def _encodable(source: VideoFrame, derained: Pixels, codec: str) -> VideoFrame:
     """Return a frame in the layout of the encoder, at the time of its source."""
     even = derained.shape[0] % 2 == 0 and derained.shape[1] % 2 == 0
-    frame = VideoFrame.from_ndarray(derained, format='bgr24')
     if codec == 'mjpeg':
-        frame = frame.reformat(format='yuvj420p' if even else 'yuvj444p')
+        frame = _full_range(derained, even)
     else:
-        frame = frame.reformat(
+        frame = VideoFrame.from_ndarray(derained, format='bgr24').reformat(
             format='yuv420p' if even else 'yuv444p',
             dst_colorspace=Colorspace.ITU709,
             interpolation=EXACT,
         )
     frame.pts, frame.time_base, frame.duration = source.pts, source.time_base, source.duration
     return frame
+
+
+def _full_range(pixels: Pixels, even: bool) -> VideoFrame:
+    """Return a frame as JPEG has it; FFmpeg shifts colours by half a level where it converts."""
+    converted = cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2YCrCb))
+    luma, red, blue = (np.ascontiguousarray(converted[..., index]) for index in range(3))
+    if not even:
+        return VideoFrame.from_ndarray(np.stack([luma, blue, red]), format='yuvj444p')
+    half = pixels.shape[1] // 2, pixels.shape[0] // 2
+    chroma = [cv2.resize(plane, half, interpolation=cv2.INTER_AREA) for plane in (blue, red)]
+    planes = np.concatenate([plane.ravel() for plane in (luma, *chroma)], dtype=np.uint8)
+    return VideoFrame.from_ndarray(planes.reshape(-1, pixels.shape[1]), format='yuvj420p')

@@ -91,6 +91,25 @@ def test_older_codecs_are_read_and_written(codec, suffix, tmp_path):
         assert np.abs(darker(before).astype(int) - after).mean() < 6
 
 
+@pytest.mark.parametrize('size', [(48, 64), (47, 65)])
+def test_colours_of_motion_jpeg_do_not_drift(size, tmp_path):
+    with av.open(str(tmp_path / 'rain.avi'), 'w') as output:
+        video = output.add_stream('mjpeg', rate=10, options={'qmin': '1', 'qmax': '2'})
+        video.height, video.width = size
+        video.pix_fmt = 'yuvj444p'
+        for index in range(12):
+            frame = av.VideoFrame.from_ndarray(scene(index, *size), format='rgb24')
+            output.mux(video.encode(frame.reformat(format='yuvj444p')))
+        output.mux(video.encode(None))
+    derain_video(tmp_path / 'rain.avi', tmp_path / 'out.avi', JOB)
+    before, after = (
+        np.stack(list(video_frames(tmp_path / name))) for name in ('rain.avi', 'out.avi')
+    )
+    assert before.shape == after.shape == (12, *size, 3)
+    drift = before.mean(axis=(0, 1, 2)) - after.mean(axis=(0, 1, 2)) - 5
+    assert np.abs(drift).max() < 0.5
+
+
 def test_a_size_that_is_odd_is_kept(tmp_path):
     source = write_video(tmp_path / 'rain.mp4', size=(47, 65))
     derain_video(source, tmp_path / 'out.mp4', JOB)

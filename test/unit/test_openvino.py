@@ -52,6 +52,19 @@ def test_compiling_for_a_new_size_holds_up_no_frame_beyond_its_deadline(street):
     assert np.array_equal(out, run(OpenVinoEngine('fast', 'f32'), street[None]))
 
 
+def test_one_compilation_may_do_for_frames_of_all_sizes(street, monkeypatch):
+    engine, each = OpenVinoEngine('fast', 'f32', any_size=True), OpenVinoEngine('fast', 'f32')
+    compiled = []
+    compile_size = engine._compile
+    monkeypatch.setattr(
+        engine, '_compile', lambda *key: compiled.append(key) or compile_size(*key)
+    )
+    for height, width in ((93, 141), (40, 141), (93, 60), (93, 141)):
+        frame = np.ascontiguousarray(street[None, :height, :width])
+        np.testing.assert_array_equal(run(engine, frame), run(each, frame))
+    assert len(compiled) == 1
+
+
 class Sizes:
     """An engine that notes which widths it compiles, on a clock that the test turns."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from derain_ros.media.bags import KINDS
+from derain_ros.media.bags import KINDS, VIDEO_KINDS
 from derain_ros.media.storage.base import Channel
-from derain_ros.offline.messages import Record
+from derain_ros.offline.decoding import Record
 
-# video as messages, of which each needs the ones before it
-VIDEO_TYPES = ('ffmpeg_image_transport_msgs/msg/FFMPEGPacket', 'foxglove_msgs/msg/CompressedVideo')
+DERAINED_KINDS = (*KINDS, *VIDEO_KINDS)
+# is told how many more bytes of a file are read
+Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -21,20 +22,16 @@ class Rewriting:
     :param topics: to de-rain, and the name of the de-rained topic; that of the original where
         it takes its place.
     :param derain: replaces the images among records, in their order.
-    :param advance: is told how many bytes of the file are read.
-    :param videos: topics of video that were met; they are copied as they are.
+    :param metadata: replaces what rosbag2 says of the recording, YAML.
     """
 
     topics: Mapping[str, str]
     derain: Callable[[Iterator[Record]], Iterator[Record]]
-    advance: Callable[[int], None]
-    videos: set[str] = field(default_factory=set)
+    metadata: Callable[[str], str]
 
     def wants(self, channel: Channel) -> bool:
-        """Tell whether the messages of a channel are images to de-rain."""
-        if channel.type in VIDEO_TYPES:
-            self.videos.add(channel.topic)
-        return channel[1:] in KINDS and channel.topic in self.topics
+        """Tell whether the messages of a channel are images or video to de-rain."""
+        return channel[1:] in DERAINED_KINDS and channel.topic in self.topics
 
     def is_beside(self, channel: Channel) -> bool:
         """Tell whether the originals stay."""

@@ -12,9 +12,11 @@ from mcap.writer import CompressionType, Writer
 
 from derain_ros.media.storage.base import Channel as Topic
 from derain_ros.media.storage.base import type_name
-from derain_ros.offline.formats.base import Rewriting
-from derain_ros.offline.messages import Record
+from derain_ros.offline.decoding import Record
+from derain_ros.offline.formats.base import Advance, Rewriting
 
+# where rosbag2 repeats metadata.yaml
+SERIALIZED = 'serialized_metadata'
 COMPRESSION = {
     '': CompressionType.NONE,
     'lz4': CompressionType.LZ4,
@@ -22,7 +24,7 @@ COMPRESSION = {
 }
 
 
-def rewrite(source: Path, target: Path, rewriting: Rewriting) -> None:
+def rewrite(source: Path, target: Path, rewriting: Rewriting, advance: Advance) -> None:
     """Write an MCAP file anew with its images de-rained."""
     with source.open('rb') as file:
         first = next(
@@ -34,7 +36,7 @@ def rewrite(source: Path, target: Path, rewriting: Rewriting) -> None:
         options['chunk_size'] = first.uncompressed_size
     with source.open('rb') as file, target.open('wb') as output:
         copy = _Copy(Writer(output, **options), rewriting)
-        for record in rewriting.derain(_records(file, copy)):
+        for record in rewriting.derain(_records(file, copy, advance)):
             copy.write(record)
         copy.writer.finish()  # type: ignore[no-untyped-call]
 
@@ -44,12 +46,12 @@ def _stored(file: Any) -> Iterator[McapRecord]:
     return StreamReader(file, emit_chunks=True).records
 
 
-def _records(file: Any, copy: _Copy) -> Iterator[Record]:
+def _records(file: Any, copy: _Copy, advance: Advance) -> Iterator[Record]:
     position = 0
     for stored in _stored(file):
         for record in breakup_chunk(stored) if isinstance(stored, Chunk) else [stored]:
             yield copy.described(record)
-        copy.rewriting.advance(file.tell() - position)
+        advance(file.tell() - position)
         position = file.tell()
 
 
@@ -94,7 +96,7 @@ class _Copy:
                 about.create_time, about.log_time, about.name, about.media_type, about.data
             )
         elif isinstance(about, Metadata):
-            self.writer.add_metadata(about.name, about.metadata)
+            self._add_metadata(about)
 
     def _add_channel(self, channel: Channel) -> None:
         rest = channel.message_encoding, self._schemas[channel.schema_id], channel.metadata
@@ -103,6 +105,12 @@ class _Copy:
         if self.rewriting.wants(topic) and self.rewriting.is_beside(topic):
             name = self.rewriting.topics[topic.topic]
             self._beside[channel.id] = self.writer.register_channel(name, *rest)
+
+    def _add_metadata(self, metadata: Metadata) -> None:
+        values = dict(metadata.metadata)
+        if metadata.name == 'rosbag2' and SERIALIZED in values:
+            values[SERIALIZED] = self.rewriting.metadata(values[SERIALIZED])
+        self.writer.add_metadata(metadata.name, values)
 
     def _add_message(self, message: Message, record: Record) -> None:
         number = message.channel_id

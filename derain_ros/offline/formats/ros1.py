@@ -25,8 +25,8 @@ from derain_ros.media.storage.ros1 import (
     read_fields,
     read_header,
 )
-from derain_ros.offline.formats.base import Rewriting
-from derain_ros.offline.messages import Record
+from derain_ros.offline.decoding import Record
+from derain_ros.offline.formats.base import Advance, Rewriting
 
 CHUNK_INFO = b'\x06'
 
@@ -44,16 +44,19 @@ class Part(NamedTuple):
     inside: bool
 
 
-def rewrite(source: Path, target: Path, rewriting: Rewriting) -> None:
+def rewrite(source: Path, target: Path, rewriting: Rewriting, advance: Advance) -> None:
     """Write a bag anew with its images de-rained."""
     with source.open('rb') as file, target.open('wb') as output:
         copy = _Copy(output, rewriting)
-        for record in rewriting.derain(_records(file, source.stat().st_size, rewriting)):
+        records = _records(file, source.stat().st_size, rewriting, advance)
+        for record in rewriting.derain(records):
             copy.write(record)
         copy.finish()
 
 
-def _records(file: BinaryIO, size: int, rewriting: Rewriting) -> Iterator[Record]:
+def _records(
+    file: BinaryIO, size: int, rewriting: Rewriting, advance: Advance
+) -> Iterator[Record]:
     channels: dict[bytes, Channel] = {}
     file.seek(len(MAGIC))
     while file.tell() < size:
@@ -66,7 +69,7 @@ def _records(file: BinaryIO, size: int, rewriting: Rewriting) -> Iterator[Record
             yield from _inside(decompressed(header, data), channels, rewriting)
         elif header['op'] != INDEX:
             yield Record(data, None, 0, part)
-        rewriting.advance(file.tell() - position)
+        advance(file.tell() - position)
 
 
 def _inside(

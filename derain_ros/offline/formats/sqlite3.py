@@ -10,11 +10,11 @@ import sqlite3
 from urllib.parse import quote
 
 from derain_ros.media.storage.base import Channel, type_name
-from derain_ros.offline.formats.base import Rewriting
-from derain_ros.offline.messages import Record
+from derain_ros.offline.decoding import Record
+from derain_ros.offline.formats.base import Advance, Rewriting
 
 
-def rewrite(source: Path, target: Path, rewriting: Rewriting) -> None:
+def rewrite(source: Path, target: Path, rewriting: Rewriting, advance: Advance) -> None:
     """Write a database anew with its images de-rained."""
     shutil.copyfile(source, target)
     with (
@@ -37,17 +37,18 @@ def rewrite(source: Path, target: Path, rewriting: Rewriting) -> None:
             for number, channel in channels.items()
             if rewriting.is_beside(channel)
         }
-        for record in rewriting.derain(_records(original, channels, rewriting)):
+        for record in rewriting.derain(_records(original, channels, advance)):
             row, number = record.about
             if number in beside:
                 _copy_row(copy, 'messages', row, topic_id=beside[number], data=record.result)
             else:
                 copy.execute('UPDATE messages SET data = ? WHERE id = ?', (record.result, row))
+        _write_metadata(copy, rewriting)
         copy.execute('COMMIT')
 
 
 def _records(
-    database: sqlite3.Connection, channels: dict[int, Channel], rewriting: Rewriting
+    database: sqlite3.Connection, channels: dict[int, Channel], advance: Advance
 ) -> Iterator[Record]:
     for row, number, stamp_ns, data in database.execute(
         'SELECT id, topic_id, timestamp, data FROM messages '
@@ -55,8 +56,18 @@ def _records(
         'AND data IS NOT NULL ORDER BY id',
         list(channels),
     ):
-        rewriting.advance(len(data))
+        advance(len(data))
         yield Record(data, channels[number], stamp_ns, (row, number))
+
+
+def _write_metadata(copy: sqlite3.Connection, rewriting: Rewriting) -> None:
+    """Replace what rosbag2 says of the recording, as it does from Iron on."""
+    tables = copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'metadata'").fetchall()
+    rows = copy.execute('SELECT id, metadata FROM metadata').fetchall() if tables else []
+    for row, text in rows:
+        copy.execute(
+            'UPDATE metadata SET metadata = ? WHERE id = ?', (rewriting.metadata(text), row)
+        )
 
 
 def _add_topic(database: sqlite3.Connection, number: int, name: str) -> int:

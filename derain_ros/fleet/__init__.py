@@ -1,0 +1,1 @@
+"""De-raining of many inputs on the machines of a Ray cluster."""
