@@ -90,7 +90,7 @@ def feature_values_per_pixel(graph: onnx.ModelProto) -> float:
     8 % above what was measured).
     """
     names = [tensor.name for tensor in graph.graph.initializer]
-    units = len({name.removeprefix(UNITS).split('.')[0] for name in names if UNITS in name})
+    units = len({name.partition(UNITS)[2].split('.')[0] for name in names if UNITS in name})
     first = graph.graph.initializer[names.index(FIRST_WEIGHT)]
     channels, inputs = first.dims[:2]
     # inputs: three colours, and u² pixels folded
