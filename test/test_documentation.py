@@ -131,10 +131,9 @@ def test_every_released_model_has_a_card_and_a_small_plot() -> None:
 
     cards = ROOT / 'docs' / 'models.md'
     for model in released_names():
-        if not model.endswith('-fp16'):  # the same weights
-            assert model in anchors(cards)
-            assert f'plots/{model}.svg' in links(cards)
-            assert (cards.parent / 'plots' / f'{model}.svg').stat().st_size < 60_000
+        assert model in anchors(cards)
+        assert f'plots/{model}.svg' in links(cards)
+        assert (cards.parent / 'plots' / f'{model}.svg').stat().st_size < 60_000
 
 
 def test_launch_arguments_are_those_of_the_launch_file() -> None:

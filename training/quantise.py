@@ -32,8 +32,13 @@ import onnx
 from derain_ros.errors import DataError, ModelError
 from derain_ros.files import write_json
 from derain_ros.media.images import image_files, read_image
-from derain_ros.model.export import write_graph
-from derain_ros.model.graph import FIRST_WEIGHT, LAST_PARAMETERS, load_graph, UNITS
+from derain_ros.model.graph import (
+    FIRST_WEIGHT,
+    LAST_PARAMETERS,
+    load_graph,
+    UNITS,
+    write_graph,
+)
 from derain_ros.model.half import is_half
 from derain_ros.model.released import MODELS, update_manifest
 from training.commands import check_writable, command

@@ -120,8 +120,7 @@ def main() -> None:
     scenes = {
         name: numbered(read_scenes(arguments.data / name, 'pairs'), FIRST, LAST) for name in SETS
     }
-    models = [name for name in released_names() if not name.endswith('-fp16')]
-    rows = [row for name in models for row in score(name, scenes)]
+    rows = [row for name in released_names() for row in score(name, scenes)]
     for page, table in pages.items():
         before, after = around[page]
         write_atomically(page, (before + table(rows) + after).encode())

@@ -38,9 +38,7 @@ def checkout(tmp_path: Path) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, data: Path, pages: Path) -> int:
     arguments = ['score_released.py', '--data', str(data), '--pages', str(pages)]
     monkeypatch.setattr(sys, 'argv', arguments)
-    monkeypatch.setattr(
-        score_released, 'released_names', lambda: ['fast', 'fast-fp16', 'fast-light']
-    )
+    monkeypatch.setattr(score_released, 'released_names', lambda: ['fast', 'fast-light'])
     return main()
 
 
