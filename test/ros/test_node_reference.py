@@ -40,18 +40,18 @@ def values(declared: Declared) -> str:
 
 
 def test_the_readme_has_every_parameter_with_its_default() -> None:
-    shown = {row[0].strip('`'): row[1] for row in rows(README, 'parameter', 'default')}
+    shown = [(row[0].strip('`'), row[1]) for row in rows(README, 'parameter', 'default')]
 
-    assert shown == {name: default(declared) for name, declared in PARAMETERS.items()}
+    assert shown == [(name, default(declared)) for name, declared in PARAMETERS.items()]
 
 
 def test_the_reference_has_every_parameter_as_it_is_declared() -> None:
-    shown = {row[0].strip('`'): row[1:4] for row in rows(REFERENCE, 'parameter', 'default')}
+    shown = [(row[0].strip('`'), *row[1:4]) for row in rows(REFERENCE, 'parameter', 'default')]
 
-    assert shown == {
-        name: [default(declared), values(declared), READ[declared.read]]
+    assert shown == [
+        (name, default(declared), values(declared), READ[declared.read])
         for name, declared in PARAMETERS.items()
-    }
+    ]
 
 
 def test_the_reference_has_every_topic_with_its_type(node: DerainNode) -> None:
