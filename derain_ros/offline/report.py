@@ -107,7 +107,11 @@ class Outcome:
 
 def begun(source: Path, target: Path, names: Iterable[str], job: Job) -> Outcome:
     """Return the outcome of an input that is about to be de-rained, with its streams."""
-    streams = [Stream(name, showcase=Showcase(name) if job.shows else None) for name in names]
+    streams = [Stream(name) for name in names]
+    if job.shows:
+        for stream in streams:
+            of_file = stream.name == source.name
+            stream.showcase = Showcase(stream.name if of_file else f'{source.name} {stream.name}')
     return Outcome(str(source), str(target), streams)
 
 

@@ -38,7 +38,8 @@ class Showcase:
         if len(self.shots) < SHOTS and time_s >= SHOT_EVERY_S * len(self.shots):
             # copies, because views would keep the buffers of their owners
             rainy, derained = (image[..., ::-1].copy() for image in (pair.rainy, pair.derained))
-            self.shots.append((f'{self.name} at {time_s:.1f} s', rainy, derained))
+            name = f'{self.name} at {time_s:.1f} s' if time_s else self.name
+            self.shots.append((name, rainy, derained))
         if 0 < time_s < CLIP_S:  # a photograph is a stream of one frame, and has no clip
             self._clip = self._clip or ClipWriter(self._file)
             self._clip.add(pair.rainy, pair.derained, time_s)

@@ -156,6 +156,8 @@ def test_a_page_shows_frames_and_the_rain_of_each_camera(derain, tmp_path):
     assert '&lt;drive&gt;' in page
     assert '<drive>' not in page
     assert page.count('<polyline') == 2  # one for each camera
+    for topic in ('/front/image_raw', '/rear/image_raw/compressed'):
+        assert f'<figcaption>&lt;drive&gt;.bag {topic}</figcaption>' in page
     images = re.findall('<img src="(.+?)"', page)
     assert len(images) == 4
     for name in images:
