@@ -28,8 +28,8 @@ from derain_ros.node.transport import use_profile
 
 ROOT = Path(__file__).resolve().parents[1]
 GROWTH_PERCENT = 2.0
-# malloc keeps some of what the first few engines used, and gives it to the next
-RESTARTS_BEFORE = 4
+# OpenVINO keeps some of what an engine used, and gives it to the next: more with each of the first
+RESTARTS_BEFORE = 15
 
 
 class Sample(NamedTuple):
@@ -44,10 +44,10 @@ class Sample(NamedTuple):
 COLUMNS = Sample._fields[1:]
 
 
-def drive(car: Car, pid: int, minutes: float, seed: int) -> list[Sample]:
-    """Do random faults, and see that the node recovers; return a sample after each."""
+def drive(car: Car, pid: int, restarts: int, minutes: float, seed: int) -> list[Sample]:
+    """Restart, then do random faults, and see that the node recovers; a sample after each."""
     rng, samples = np.random.default_rng(seed), []
-    for _ in range(RESTARTS_BEFORE):
+    for _ in range(restarts):
         car.restart(rng)
         car.expect_derained()
     end = time.monotonic() + 60 * minutes
@@ -96,6 +96,12 @@ def main() -> None:
         default=GROWTH_PERCENT,
         help='of memory that is allowed; in a few minutes not all of it has been allocated once',
     )
+    parser.add_argument(
+        '--restarts-before',
+        type=int,
+        default=RESTARTS_BEFORE,
+        help='of the node, until its memory is compared',
+    )
     parser.add_argument('--json', type=Path, help='also write every sample to this file')
     arguments = parser.parse_args()
     use_profile(ROOT / 'config' / 'fastdds_shm.xml')
@@ -111,7 +117,9 @@ def main() -> None:
     car = Car(namespace)
     try:
         car.expect_derained()
-        samples = drive(car, node.pid, arguments.minutes, arguments.seed)
+        samples = drive(
+            car, node.pid, arguments.restarts_before, arguments.minutes, arguments.seed
+        )
     finally:
         car.close()
         node.terminate()

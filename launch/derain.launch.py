@@ -33,6 +33,7 @@ ARGUMENTS = {
     'topic': ('image_raw', 'Camera topic to subscribe to.'),
     'output': ('', 'Topic to publish to; empty: image_derained beside the camera topic.'),
     'cameras': ('', 'Several cameras for one node, such as [front, left]; in place of topic.'),
+    'image_transport': ('', 'raw, or compressed: how the camera publishes; empty: see config.'),
     'config': ('', 'Parameter file, like the shipped config/derain.yaml; empty: none.'),
     'engine': ('', 'What runs the network: auto, tensorrt or openvino; empty: see config.'),
     'model': ('', 'Released model, or ONNX file; empty: see config.'),
@@ -42,8 +43,13 @@ ARGUMENTS = {
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
 }
 # parameters of the node, which an empty argument leaves as the parameter file has them
-PARAMETERS = ('cameras', 'engine', 'model', 'deadline', 'autostart')
-CHOICES = {'log_level': LEVELS, 'respawn': ['true', 'false'], 'autostart': ['', 'true', 'false']}
+PARAMETERS = ('cameras', 'image_transport', 'engine', 'model', 'deadline', 'autostart')
+CHOICES = {
+    'log_level': LEVELS,
+    'respawn': ['true', 'false'],
+    'autostart': ['', 'true', 'false'],
+    'image_transport': ['', 'raw', 'compressed'],
+}
 
 
 def derain_node(context: LaunchContext) -> list[Node]:

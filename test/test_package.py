@@ -8,27 +8,8 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 from helpers.data import ROOT
-import pytest
 
 PATIENCE = 60
-
-# the commands of the README, and what runs each
-README = {
-    'make demo': 'CI',
-    'make test': 'CI',
-    'make demo INPUT=drive.mp4': 'test_demo.py::test_a_video_is_shown_at_its_rate',
-    'make demo INPUT=drive_bag TOPIC=/camera/front/image_raw': 'test_package.py::test_make_hands_input_and_topic_to_the_demo',
-    'rosdep install --from-paths src/derain_ros --ignore-src -y': 'a machine with ROS',
-    'pip install -r src/derain_ros/requirements/runtime.txt '
-    '-c src/derain_ros/requirements/constraints-$ROS_DISTRO.txt': 'make, with a ROS that is sourced',
-    'colcon build --packages-select derain_ros': 'conftest.py::installed',
-    'source install/setup.bash': 'conftest.py::environment',
-    'ros2 launch derain_ros derain.launch.py topic:=/camera/front/image_raw': 'test_launch.py::test_ros2_launch_brings_the_node_to_active',
-    'pip install -r requirements/training.txt': 'make, through requirements/test.txt',
-    'python3 training/train.py --config training/config/quick.yaml --data data --out runs/quick': 'test_training_loop.py::test_the_experiment_of_the_front_page_trains',
-    'python3 training/evaluate.py --weights runs/quick/best.safetensors --data data/rain_light': 'test_training_evaluate.py::test_pairs_are_scored_in_both_protocols',
-    'python3 -m derain_ros.export runs/quick/best.safetensors quick.onnx': 'test_export.py::test_the_command_exports_any_trained_weights',
-}
 
 
 def test_colcon_installs_what_the_car_needs(installed):
@@ -96,43 +77,6 @@ def test_every_import_is_a_dependency():
     assert set(filter(of_ros.fullmatch, imports(*(ROOT / 'test').rglob('*.py')))) <= depends
 
 
-@pytest.mark.parametrize(
-    'page',
-    sorted(
-        str(path.relative_to(ROOT))
-        for path in [
-            ROOT / 'README.md',
-            *ROOT.glob('docs/*.md'),
-            *ROOT.glob('derain_ros/models/*.md'),
-        ]
-        if '](' in path.read_text()
-    ),
-)
-def test_what_a_page_links_to_is_there(page):
-    path = ROOT / page
-    links = re.findall(r'\]\(([^)#]+)|^\[.+\]: (\S+)', path.read_text(), re.MULTILINE)
-    targets = {inline or reference for inline, reference in links}
-    missing = [
-        target
-        for target in targets
-        if not target.startswith('http') and not (path.parent / target).exists()
-    ]
-    assert targets
-    assert missing == []
-
-
-def test_every_command_of_the_readme_is_known_to_be_run():
-    blocks = re.findall(r'```bash\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
-    lines = re.sub(r'\\\n\s*', '', '\n'.join(blocks)).splitlines()
-    commands = {line.split('#')[0].strip() for line in lines}
-    assert commands - {''} == set(README)
-    for test in filter(lambda runner: '.py::' in runner, README.values()):
-        file, function = test.split('::')
-        assert (
-            f'\ndef {function}(' in next(iter(sorted((ROOT / 'test').rglob(file)))).read_text()
-        ), test
-
-
 def test_make_hands_input_and_topic_to_the_demo():
     said = subprocess.run(
         ['make', '-n', 'demo', 'INPUT=my drive', 'TOPIC=/front/image_raw'],
@@ -158,34 +102,6 @@ def test_the_car_needs_nothing_of_what_training_needs():
         [sys.executable, '-c', IN_THE_CAR], cwd=ROOT, capture_output=True, text=True
     )
     assert (said.stdout, said.returncode) == ('openvino\n', 0), said.stderr
-
-
-def test_the_python_example_of_the_readme_runs(tmp_path, street):
-    import cv2
-
-    (example,) = re.findall(r'```python\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
-    assert len([line for line in example.splitlines() if line.strip()]) <= 6
-    cv2.imwrite(str(tmp_path / 'rainy.png'), street)
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    subprocess.run([sys.executable, '-c', example], cwd=tmp_path, env=environment, check=True)
-    assert cv2.imread(str(tmp_path / 'clean.png')).shape == street.shape
-
-
-def test_the_readme_has_every_parameter_with_its_default():
-    from rclpy.parameter import Parameter
-
-    from derain_ros.node.parameters import PARAMETERS
-
-    rows = re.findall(
-        r'^\| `([\w.]+)` \| (.*?) \|', (ROOT / 'README.md').read_text(), re.MULTILINE
-    )
-    shown = {
-        name: 'not set'
-        if isinstance(declared.default, Parameter.Type)
-        else f'`{str(declared.default).lower()}`'
-        for name, declared in PARAMETERS.items()
-    }
-    assert dict(row for row in rows if row[0] in PARAMETERS) == shown
 
 
 def test_a_car_without_the_training_stack_tests_what_it_has(tmp_path):

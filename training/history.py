@@ -8,12 +8,14 @@ The log of a run, as a table and a picture.
 import argparse
 import csv
 from io import StringIO
+import math
 from pathlib import Path
 import sys
 
 if not __package__:  # run as a file: lets this repository be imported
     import _root  # noqa: F401
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -22,6 +24,8 @@ from derain_ros.files import write_atomically
 from training.commands import command
 
 LOSS, SCORE = 'loss/', 'psnr_y/'
+# of a curve in the picture, so that it is small enough for a page; the table has every value
+MOST_POINTS = 200
 
 
 def read_history(run: Path) -> dict[str, dict[int, float]]:
@@ -54,9 +58,17 @@ def write_csv(history: dict[str, dict[int, float]], path: Path) -> None:
     write_atomically(path, table.getvalue().encode())
 
 
+def thinned(values: dict[int, float]) -> dict[int, float]:
+    """Return at most MOST_POINTS values: each the mean of neighbours, at the last step of them."""
+    points = sorted(values.items())
+    width = math.ceil(len(points) / MOST_POINTS)
+    groups = [points[start : start + width] for start in range(0, len(points), width)]
+    return {group[-1][0]: sum(value for _, value in group) / len(group) for group in groups}
+
+
 def plot(history: dict[str, dict[int, float]], path: Path) -> None:
     """
-    Draw the losses (logarithmic) above the validation scores.
+    Draw the losses (logarithmic, thinned) above the validation scores.
 
     :raises DataError: the suffix of the file is of no format that matplotlib knows.
     """
@@ -66,7 +78,7 @@ def plot(history: dict[str, dict[int, float]], path: Path) -> None:
         for name in sorted(history):
             if name.startswith(prefix) and any(history[name].values()):
                 axes.plot(
-                    *zip(*sorted(history[name].items())),
+                    *zip(*thinned(history[name]).items()),
                     label=name.removeprefix(prefix),
                     linewidth=0.8,
                     marker='.' if prefix == SCORE else None,
@@ -77,7 +89,8 @@ def plot(history: dict[str, dict[int, float]], path: Path) -> None:
     losses.set(ylabel='loss', yscale='log')
     scores.set(ylabel='PSNR (Y), dB', xlabel='step')
     try:
-        figure.savefig(path)
+        with rc_context({'svg.fonttype': 'none'}):  # text as text, not as outlines
+            figure.savefig(path)
     except ValueError as error:
         raise DataError(f'{path}: {error}') from error
 

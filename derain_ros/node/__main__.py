@@ -4,71 +4,14 @@ The de-raining node as a program.
     ros2 run derain_ros derain_node --ros-args -r image_raw:=/camera/front/image_raw
 """
 
-import argparse
-from importlib.metadata import PackageNotFoundError, version
+from __future__ import annotations
+
 import os
 import signal
-import sys
-import threading
+from typing import TYPE_CHECKING
 
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.utilities import remove_ros_args
-
-from derain_ros.engine.base import Engine
-from derain_ros.node.memory import keep_freed_memory
-from derain_ros.node.node import DerainNode
-from derain_ros.stream.scheduler import WORKER_NAME
-
-
-def _check_arguments(arguments: list[str]) -> None:
-    """
-    Answer --help and --version, and refuse what is no argument; each ends the program.
-
-    :raises Exception: rclpy's own, not public: a ROS argument is wrong.
-    """
-    parser = argparse.ArgumentParser(
-        prog='derain_node',
-        description='Take the rain out of image_raw and publish image_derained.',
-        epilog='ROS arguments follow --ros-args, such as -r image_raw:=/camera/image_raw, '
-        '-p model:=fast, --params-file FILE, --log-level LEVEL.',
-    )
-    try:
-        release = version('derain_ros')
-    except PackageNotFoundError:
-        release = '(a checkout that is not installed)'
-    parser.add_argument('--version', action='version', version=f'derain_ros {release}')
-    parser.parse_args(remove_ros_args(['derain_node', *arguments])[1:])
-
-
-def spin(node: DerainNode) -> None:
-    """Serve a node until the end of its context; what a callback raises does not end it."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        while node.context.ok():
-            try:
-                executor.spin()
-            except (KeyboardInterrupt, ExternalShutdownException):
-                return
-            except Exception as error:
-                # a signal invalidates the context in the middle of whatever rclpy is doing
-                if node.context.ok():
-                    node.note_failure(error)
-    finally:
-        executor.remove_node(node)
-
-
-def _end_beside_a_busy_engine() -> None:
-    """
-    End the process at once if a frame is in work.
-
-    Its thread would come back from C++ to an interpreter that is gone, which aborts the process.
-    """
-    if any(thread.name == WORKER_NAME for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+if TYPE_CHECKING:
+    from derain_ros.engine.base import Engine
 
 
 def main(engine: Engine | None = None, arguments: list[str] | None = None) -> None:
@@ -78,35 +21,11 @@ def main(engine: Engine | None = None, arguments: list[str] | None = None) -> No
     :param engine: runs instead of the one that the parameters name.
     :param arguments: None takes those of the command line.
     """
-    keep_freed_memory()  # before there are threads
-    arguments = sys.argv[1:] if arguments is None else arguments
-    node, spinning = None, False
+    # the imports take seconds, in which Ctrl-C would end in a traceback
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    from derain_ros.node.program import run
 
-    def interrupt(*_: object) -> None:
-        # rclpy ends spinning by itself; an exception may come in a destructor, which prints it
-        if not spinning:
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        try:
-            _check_arguments(arguments)
-            rclpy.init(args=arguments)
-            node = DerainNode(engine)
-        except Exception as error:  # of rclpy: it has a type for each kind, few of them public
-            reason = str(error).split(', at /')[0]
-            print(f'error: the node did not start: {reason}', file=sys.stderr)
-            sys.exit(2)
-        node.start()
-        spinning = True
-        spin(node)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
-        _end_beside_a_busy_engine()
+    run(engine, arguments)
 
 
 if __name__ == '__main__':

@@ -14,7 +14,8 @@ from derain_ros.engine.base import Engine
 from derain_ros.errors import quoted
 from derain_ros.image.compressed import CompressedCodec
 from derain_ros.image.raw import RawCodec
-from derain_ros.node.causes import why_silent
+from derain_ros.node.camera_info import CameraInfoRelay, info_topic
+from derain_ros.node.causes import circle, why_silent
 from derain_ros.node.events import on_loss
 from derain_ros.node.log import ThrottledLog
 from derain_ros.node.outputs import Outputs
@@ -40,25 +41,24 @@ class Camera:
     """
 
     def __init__(
-        self, node: LifecycleNode, name: str, transport: str, settings: Settings, log: ThrottledLog
+        self, node: LifecycleNode, name: str, settings: Settings, log: ThrottledLog
     ) -> None:
         """
         Create the publishers.
 
         :param name: of the camera, before its topics; empty for the only one.
-        :param transport: ``raw`` or ``compressed``, in which the camera publishes.
         """
         prefix = f'{name}/' if name else ''
         self.name, self._node, self._log = name, node, log
         self._settings, self._is_enabled = settings, True
-        self._is_compressed = transport == 'compressed'
+        self._is_compressed = node.get_parameter('image_transport').value == 'compressed'
+        image_topic = node.resolve_topic_name(f'{prefix}image_raw')
         # of the remapped topic, as image_transport does it from Kilted on
-        self.input_topic = node.resolve_topic_name(f'{prefix}image_raw') + (
-            '/compressed' if self._is_compressed else ''
-        )
+        self.input_topic = image_topic + ('/compressed' if self._is_compressed else '')
         self.outputs = Outputs(
             node, f'{prefix}image_derained', settings.compression, self.look_for_subscribers
         )
+        self._relay = self._make_relay(image_topic)
         self._signals = Signals(node, name)
         self._stream: Stream | None = None
         self._scheduler: Scheduler | None = None
@@ -79,6 +79,8 @@ class Camera:
         self.apply(self._settings)
         # at first in any case: so a QoS that cannot be is found out now
         self._wanted_at, self._subscription = time.monotonic(), self._subscribe()
+        if self._relay is not None:
+            self._relay.start()
 
     def look_for_subscribers(self) -> None:
         """Subscribe to the camera while somebody wants its images, and a moment longer."""
@@ -101,6 +103,8 @@ class Camera:
     def stop(self) -> None:
         """Forget the scheduler, which must be closed or about to be."""
         self.unsubscribe()
+        if self._relay is not None:
+            self._relay.stop()
         # the scheduler holds the engine, which may go now
         self._stream = self._scheduler = None
 
@@ -109,6 +113,8 @@ class Camera:
         self.stop()
         self.outputs.destroy()
         self._signals.destroy()
+        if self._relay is not None:
+            self._relay.destroy()
 
     def apply(self, settings: Settings) -> None:
         """Take settings over, from the image that waits on."""
@@ -132,9 +138,23 @@ class Camera:
         now = Snapshot(self._stream.counts, self._lost, self._scheduler.overdue_s)
         report = self._health.report(engine, now, self._why_silent)
         report.values['last_image'] = self._last_image
+        round_trip = circle(self._node, self.input_topic, self.outputs.topics)
+        if round_trip:
+            return report.with_problem(Level.ERROR, round_trip)
         if self._subscription is None and report.level is Level.OK:
             return Report(Level.OK, 'idle: no subscribers', report.values)
         return report
+
+    def _make_relay(self, image_topic: str) -> CameraInfoRelay | None:
+        if not self._node.get_parameter('relay_camera_info').value:
+            return None
+        if info_topic(image_topic) == info_topic(self.outputs.topic):
+            self._node.get_logger().warning(
+                f'relay_camera_info has no effect: {info_topic(image_topic)} already lies beside '
+                f'{self.outputs.topic}'
+            )
+            return None
+        return CameraInfoRelay(self._node, image_topic, self.outputs.topic)
 
     def _subscribe(self) -> Subscription[Image | CompressedImage]:
         self._health.note_subscription()
@@ -166,18 +186,20 @@ class Camera:
         return why_silent(self._node, self._subscription, seconds)
 
     def _deliver(self, result: Result) -> None:
-        """Publish a result; called on a thread of the scheduler."""
+        """Publish a result; called on a thread of the scheduler, or in ``submit``."""
         if not self._node.context.ok():  # after a signal nothing can be published or logged
             return
         if result.fate in (Fate.PASSED_THROUGH, Fate.DROPPED):
             fate = 'dropped' if result.fate is Fate.DROPPED else 'passed through unchanged'
             self._warn(f'image {fate}: {result.reason}')
-        if result.message is None:
+        if result.fate is Fate.DROPPED:
             return
         try:
-            self.outputs.publish(result.message)
-            now, stamp = self._node.get_clock().now().nanoseconds, result.message.header.stamp
-            age_s = (now - stamp.sec * 10**9 - stamp.nanosec) / 1e9
+            age_s = None
+            if result.message is not None:
+                self.outputs.publish(result.message)
+                now, stamp = self._node.get_clock().now().nanoseconds, result.message.header.stamp
+                age_s = (now - stamp.sec * 10**9 - stamp.nanosec) / 1e9
             self._health.add_result(result, age_s)
             self._signals.publish(result, age_s)
         except Exception as error:  # DDS's own; and a signal invalidates the publisher any time

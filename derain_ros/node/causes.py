@@ -53,6 +53,43 @@ def why_silent(node: Node, subscription: Subscription[Any], seconds: float) -> s
     return silence + 'is a camera publishing there?'
 
 
+def circle(node: Node, input_topic: str, output_topics: tuple[str, ...]) -> str:
+    """
+    Return through which other de-raining node images come back to this one, if through any.
+
+    Such images would circle for ever. A node of another kind may publish image_raw and subscribe
+    to image_derained, as a test does.
+    """
+    waiting, passed = [input_topic], {node.get_fully_qualified_name()}
+    while waiting:
+        for publisher in node.get_publishers_info_by_topic(waiting.pop()):
+            name = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
+            if name in passed:
+                continue
+            passed.add(name)
+            subscribed = _inputs_of_deraining(node, publisher.node_name, publisher.node_namespace)
+            for topic in set(output_topics) & set(subscribed):
+                return (
+                    f'images circle for ever: {topic} of this node comes back to {input_topic} '
+                    f'through {name}; remap one of them'
+                )
+            waiting += subscribed
+    return ''
+
+
+def _inputs_of_deraining(node: Node, name: str, namespace: str) -> list[str]:
+    """Return what a node subscribes to if it is a de-raining one, by its signals."""
+    own = f'{namespace.rstrip("/")}/{name}/'
+    try:
+        published = node.get_publisher_names_and_types_by_node(name, namespace)
+        subscribed = node.get_subscriber_names_and_types_by_node(name, namespace)
+    except RuntimeError:  # rclpy's own, not public: the node has just gone
+        return []
+    signals = [topic for topic, _ in published if topic.startswith(own)]
+    is_deraining = any(topic.endswith('/debug/processing_ms') for topic in signals)
+    return [topic for topic, _ in subscribed] if is_deraining else []
+
+
 def shared_memory_problem() -> str:
     """Return why the shared-memory profile cannot work on this machine, empty if it can."""
     profile = os.environ.get(profile_variable())

@@ -17,6 +17,7 @@ from derain_ros.node.camera import Camera, topic_conflict
 from derain_ros.node.causes import shared_memory_problem
 from derain_ros.node.diagnostics import array, status
 from derain_ros.node.log import ThrottledLog
+from derain_ros.node.memory import return_freed_memory
 from derain_ros.node.parameters import (
     check_parameters,
     declare_parameters,
@@ -70,10 +71,10 @@ class DerainNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         name, model = (self.get_parameter(key).value for key in ('engine', 'model'))
         cameras = self.get_parameter_or('cameras', Parameter('cameras', value=[''])).value
-        transport, settings = self.get_parameter('image_transport').value, read_settings(self)
+        settings = read_settings(self)
         try:
             for camera in cameras or ['']:
-                self._cameras.append(Camera(self, camera, transport, settings, self._log))
+                self._cameras.append(Camera(self, camera, settings, self._log))
             self._engine = self._given_engine or create_engine(name, model, self.get_logger())
         except Exception as error:  # rclpy says nothing of what a transition raises
             self._forget()
@@ -178,6 +179,7 @@ class DerainNode(LifecycleNode):
         if self._engine is not None and self._engine is not self._given_engine and is_free:
             self._engine.close()
         self._engine = self._scheduler = None
+        return_freed_memory()
 
     def _check_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         result = check_parameters(
@@ -224,14 +226,10 @@ class DerainNode(LifecycleNode):
             'model': str(self.get_parameter('model').value),
             **report.values,
         }
-        if not self._machine_problem:
-            return report._replace(values=values)
-        problems = (
-            [self._machine_problem]
-            if report.level is Level.OK
-            else [report.message, self._machine_problem]
-        )
-        return Report(max(report.level, Level.WARN), '; '.join(problems), values)
+        report = report._replace(values=values)
+        if self._machine_problem:
+            return report.with_problem(Level.WARN, self._machine_problem)
+        return report
 
     def _idle(self) -> Report:
         values = {'state': self._state, 'model': str(self.get_parameter('model').value)}

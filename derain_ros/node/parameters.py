@@ -72,6 +72,11 @@ PARAMETERS = {
         'How cameras publish: raw, or compressed on <topic>/compressed.',
         choices=('raw', 'compressed'),
     ),
+    'relay_camera_info': Declared(
+        False,
+        'configure',
+        'Publish camera_info beside image_derained too, if that is in another namespace.',
+    ),
     'engine': Declared('auto', 'configure', 'What runs the network.', choices=ENGINES),
     'model': Declared('fast', 'configure', 'Released model, or path of an ONNX file.'),
     'deadline': Declared(

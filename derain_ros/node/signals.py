@@ -29,16 +29,19 @@ class Signals:
             topic: node.create_publisher(Float32, prefix + topic, 5) for topic in TOPICS
         }
 
-    def publish(self, result: Result, age_s: float) -> None:
+    def publish(self, result: Result, age_s: float | None) -> None:
         """
         Publish what is known of one image.
 
-        :param age_s: from the stamp of its header to its publication.
+        :param age_s: from the stamp of its header to its publication; None if it was looked at
+            only, for the rain gate.
         """
-        numbers = {
-            'debug/processing_ms': result.latency_s * 1e3,
-            'debug/stamp_to_publish_ms': age_s * 1e3,
-        }
+        numbers: dict[str, float] = {}
+        if age_s is not None:
+            numbers |= {
+                'debug/processing_ms': result.latency_s * 1e3,
+                'debug/stamp_to_publish_ms': age_s * 1e3,
+            }
         if result.inspection is not None:
             numbers |= {
                 'rain': result.inspection.rain,

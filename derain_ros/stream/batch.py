@@ -1,7 +1,7 @@
 """From the images in work to their results: decode, infer, check, settle."""
 
 import time
-from typing import NamedTuple
+from typing import cast, NamedTuple
 
 import cv2
 import numpy as np
@@ -45,7 +45,7 @@ def serve(engine: Engine, jobs: list[Job]) -> None:
     except DeadlineError:  # that was for all of them
         return
     except Exception:  # what is wrong with the image of one camera shall not harm the others
-        opened = [one for one in opened if not one.job.is_settled]
+        opened = [one for one in opened if one.job.needs_result]
     for one in opened:
         _infer_alone(engine, one)
 
@@ -54,7 +54,7 @@ def _open(job: Job) -> Opened | None:
     """Decide on an image, and decode it if it is to be de-rained."""
     stream, codec = job.stream, job.stream.codec
     action, reason = stream.policy.decide(job.received_at, time.monotonic())
-    if action is not Action.DERAIN:
+    if action is not Action.DERAIN and not job.is_look:
         fate = Fate.BYPASSED if action is Action.BYPASS else Fate.PASSED_THROUGH
         job.pass_through(reason, fate=fate)
         return None
@@ -109,6 +109,8 @@ def _left_s(batch: list[Opened], now: float) -> float:
 
 def _miss(one: Opened, reason: str, started_at: float) -> None:
     now, policy = time.monotonic(), one.job.stream.policy
+    if one.job.is_look:
+        policy.gate.open(now)
     if now - started_at >= MISS_SHARE * policy.deadline_s:
         policy.note_miss(now)
     one.job.pass_through(reason)
@@ -117,7 +119,7 @@ def _miss(one: Opened, reason: str, started_at: float) -> None:
 def _finish(one: Opened, inference_s: float) -> None:
     """Inspect a result and publish it, if its image has not left already."""
     job, stream, now = one.job, one.job.stream, time.monotonic()
-    if job.is_settled:
+    if not job.needs_result:
         stream.policy.note_miss(now)
         return
     stream.policy.note_success()
@@ -126,23 +128,36 @@ def _finish(one: Opened, inference_s: float) -> None:
         job.inspection = stream.inspector.inspect(one.frame.pixels, one.target)
         if job.inspection.problem:
             raise EngineError(f'the result is not plausible: {job.inspection.problem}')
-        if stream.policy.gate.note_rain(job.inspection.rain, now):
+        is_dry = stream.policy.gate.note_rain(job.inspection.rain, now)
+        if job.is_look:
+            stream.report_look(job)
+            return
+        if is_dry:
             job.pass_through(DRY, fate=Fate.BYPASSED)
             return
         if stream.policy.max_change < UNBOUNDED:
-            _bound(one, stream.policy.max_change)
+            bounded(one.frame.pixels, one.target, stream.policy.max_change, out=one.target)
         message = stream.codec.finish(job.message, one.frame, one.target)
     except Exception as error:
+        if job.is_look:  # so that the next image says what is wrong
+            stream.policy.gate.open(now)
         job.pass_through(_reason(error))
     else:
         stream.settle(job, Fate.DERAINED, message, '')
 
 
-def _bound(one: Opened, grey_levels: int) -> None:
-    """Keep every sample of the result within so many grey levels of the input."""
+def bounded(
+    rainy: Pixels, derained: Pixels, grey_levels: int, out: Pixels | None = None
+) -> Pixels:
+    """
+    Return a result, each of whose samples lies within so many grey levels of the input.
+
+    :param rainy, derained: uint8 [H, W, 3]; ``out``, if it is given, receives the result.
+    """
     levels = np.full(4, grey_levels, np.float64)  # OpenCV's scalar, of up to four channels
-    lowest, highest = cv2.subtract(one.frame.pixels, levels), cv2.add(one.frame.pixels, levels)
-    cv2.min(cv2.max(one.target, lowest), highest, dst=one.target)
+    lowest, highest = cv2.subtract(rainy, levels), cv2.add(rainy, levels)
+    result = cv2.min(cv2.max(derained, lowest), highest, dst=out)
+    return cast(Pixels, result)
 
 
 def _reason(error: Exception) -> str:

@@ -10,8 +10,8 @@ class Codec(Protocol):
     """
     Messages of one kind to frames, and results to messages.
 
-    One thread calls it, one image after the other; a message that ``finish`` returns is published
-    before the next ``prepare``.
+    One thread calls ``prepare`` and ``finish``, one image after the other; a message that
+    ``finish`` returns is published before the next ``prepare``. Any thread calls the others.
     """
 
     def kind(self, message: Any) -> Hashable:

@@ -71,7 +71,8 @@ class Result:
     """
     One image and its fate.
 
-    :param message: the message to publish; None if there is none.
+    :param message: the message to publish; None if it was dropped, or has left already and was
+        only looked at, for the rain gate.
     :param reason: why the image was not de-rained; empty if it was.
     :param latency_s: seconds from ``Scheduler.submit`` to now.
     :param inspection: what the network changed; None if it did not run.

@@ -42,6 +42,12 @@ class Report(NamedTuple):
     message: str
     values: dict[str, str]
 
+    def with_problem(self, level: Level, problem: str) -> 'Report':
+        """Return this report and one problem more."""
+        texts = [] if self.level is Level.OK else [self.message]
+        texts.insert(0 if level > self.level else len(texts), problem)
+        return Report(max(level, self.level), '; '.join(texts), self.values)
+
 
 class Snapshot(NamedTuple):
     """
@@ -79,11 +85,11 @@ class Health:
         self._problems.append(problem)
         self._last_reason = problem
 
-    def add_result(self, result: Result, age_s: float) -> None:
+    def add_result(self, result: Result, age_s: float | None) -> None:
         """
-        Count a result that was published.
+        Count a result that was published, or an image that was looked at.
 
-        :param age_s: seconds from the stamp of its header to now.
+        :param age_s: seconds from the stamp of its header to now; None if it was not published.
         """
         if result.fate is Fate.DERAINED:
             self._latencies_ms.append(result.latency_s * 1e3)
@@ -91,7 +97,8 @@ class Health:
         self._bypass_reason = result.reason if result.fate is Fate.BYPASSED else ''
         if result.inspection is not None:
             self._rain.append(result.inspection.rain)
-        self._ages_ms.append(age_s * 1e3)
+        if age_s is not None:
+            self._ages_ms.append(age_s * 1e3)
 
     def note_subscription(self) -> None:
         """Note that the camera is subscribed to anew, and has not been silent before."""
@@ -121,7 +128,8 @@ class Health:
         if not problems:
             bypassed = now.counts.since(before.counts).fates[Fate.BYPASSED]
             is_dry = bypassed and self._bypass_reason == DRY
-            message = 'dry: images pass through unchanged' if is_dry else 'de-raining'
+            doing = 'dry: images pass through unchanged' if is_dry else 'de-raining'
+            message = doing if now.counts.received else 'waiting for the first image'
             return Report(Level.OK, message, values)
         return Report(problems[0][0], '; '.join(text for _, text in problems), values)
 

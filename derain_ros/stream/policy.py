@@ -54,14 +54,14 @@ class Policy:
 
     def decide(self, received_at: float, now: float) -> Decision:
         """Return what to do with an image that was received at a moment."""
-        if self.gate.is_closed(now):
-            return Decision(Action.BYPASS, SWITCHED_OFF if self.gate.mode == 'off' else DRY)
+        if self.gate.is_closed:
+            return Decision(Action.BYPASS, self.bypass_reason)
         if now >= received_at + self.deadline_s:
             return Decision(
                 Action.PASS_THROUGH,
                 f'waited longer than the deadline of {self.deadline_s * 1e3:.0f} ms',
             )
-        if self.is_slow and now < self._retry_at:
+        if self._is_left_alone(now):
             return Decision(
                 Action.PASS_THROUGH,
                 f'the engine missed the deadline of {self.deadline_s * 1e3:.0f} ms '
@@ -69,6 +69,20 @@ class Policy:
                 f'{self._retry_at - now:.0f} s: raise the deadline, or give smaller images',
             )
         return Decision(Action.DERAIN)
+
+    @property
+    def bypass_reason(self) -> str:
+        """Why the gate is closed; empty if it is open."""
+        if not self.gate.is_closed:
+            return ''
+        return SWITCHED_OFF if self.gate.mode == 'off' else DRY
+
+    def wants_look(self, now: float) -> bool:
+        """Return whether the gate wants the network to look at an image that passes through."""
+        return self.gate.wants_look(now) and not self._is_left_alone(now)
+
+    def _is_left_alone(self, now: float) -> bool:
+        return self.is_slow and now < self._retry_at
 
     def set_deadline(self, deadline_s: float) -> None:
         """Change the deadline; an engine that was too slow for another one is tried at once."""

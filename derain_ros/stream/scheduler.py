@@ -25,8 +25,9 @@ class Scheduler:
     De-rains the newest image of every stream; the stream that was served longest ago is next.
 
     Two threads: one infers; the other passes images through whose deadline is over, also if the
-    engine hangs. So every image that is received leaves: de-rained, or unchanged and on time, or
-    replaced by a newer one. Only a message that contradicts itself is dropped.
+    engine hangs. While the gate of a stream is closed its images leave in ``submit``. So every
+    image that is received leaves: de-rained, or unchanged and on time, or replaced by a newer one.
+    Only a message that contradicts itself is dropped.
     """
 
     def __init__(self, engine: Engine, *, max_batch: int = 1) -> None:
@@ -51,8 +52,8 @@ class Scheduler:
         """
         Return a new stream.
 
-        :param deliver: called with every result, on one of the scheduler's threads, never on two
-            at once; the message is its own until it returns.
+        :param deliver: called with every result, on one of the scheduler's threads or in
+            ``submit``, never on two threads at once; the message is its own until it returns.
         """
         stream = Stream(codec, deliver, policy, self._lock)
         with self._lock:
@@ -62,9 +63,10 @@ class Scheduler:
 
     def submit(self, stream: Stream, message: Any) -> None:
         """Hand over an image of a stream and return at once."""
+        stream.receive(message)
         with self._lock:
-            stream.receive(message)
-            self._received.notify()
+            if stream.waiting is not None:
+                self._received.notify()
             if self._hangs_since() < math.inf:
                 self._due.notify()
 

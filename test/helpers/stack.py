@@ -67,6 +67,12 @@ class Stack(Node):
             assert time.monotonic() < end, 'waited in vain'
             rclpy.spin_once(self, timeout_sec=0.05)
 
+    def spin_for(self, seconds: float) -> None:
+        """Take what comes, for a while."""
+        end = time.monotonic() + seconds
+        while (left_s := end - time.monotonic()) > 0:
+            rclpy.spin_once(self, timeout_sec=left_s)
+
     def connect(self) -> None:
         """Send images until one comes back: both ends have then found each other."""
         self._handshake = Handshake(self._greet)

@@ -16,6 +16,7 @@ PATIENCE = 60
         ([], '/image_raw into /image_derained'),
         (['namespace:=front'], '/front/image_raw into /front/image_derained'),
         (['topic:=/camera/image_raw'], '/camera/image_raw into /camera/image_derained'),
+        (['image_transport:=compressed'], '/image_raw/compressed into /image_derained'),
         (
             [
                 'topic:=a/image',
@@ -56,6 +57,7 @@ def refused(environment: dict[str, str], folder: Path, *arguments: str) -> str:
         ('topic:=/', "topic '/': names no topic"),
         ('log_level:=bogus', 'bogus'),
         ('respawn:=perhaps', 'perhaps'),
+        ('image_transport:=theora', 'theora'),
     ],
 )
 def test_an_argument_that_cannot_be_is_named(environment, tmp_path, argument, reason):

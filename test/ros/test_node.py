@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+from helpers.image_messages import BYTES_PER_PIXEL, noise
 from helpers.stack import image
 import pytest
 from rclpy.qos import qos_profile_sensor_data
@@ -37,6 +38,15 @@ def test_camera_encodings(stack, start, encoding, channels, comes_back_as):
     start()
     stack.connect()
     assert stack.send(image(encoding=encoding, channels=channels)).encoding == comes_back_as
+
+
+def test_what_is_not_derained_comes_back_bit_for_bit_in_every_encoding(stack, start):
+    start('-p', "gate:='off'")
+    stack.connect()
+    for encoding in BYTES_PER_PIXEL:
+        sent = noise(encoding, 32, 48, 6)
+        sent.header.frame_id = encoding
+        assert stack.send(sent) == sent
 
 
 def test_broken_images_do_not_stop_the_node(stack, start):

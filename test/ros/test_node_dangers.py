@@ -79,6 +79,28 @@ def test_topics_that_cameras_of_one_node_may_not_share_are_refused(
     assert stack.statuses[-1].level == DiagnosticStatus.ERROR
 
 
+def test_images_that_circle_through_two_nodes_are_an_error(stack, start):
+    start('-r', 'image_derained:=between', '-p', 'engine:=openvino')
+    start(
+        *('-r', 'image_raw:=between', '-r', 'image_derained:=image_raw'),
+        *('-r', '__node:=derain_two', '-p', 'engine:=openvino'),
+    )
+    namespace = stack.get_namespace()
+    reason = (
+        f'images circle for ever: {namespace}/between of this node comes back to '
+        f'{namespace}/image_raw through {namespace}/derain_two'
+    )
+    stack.until(lambda: any(reason in warning for warning in stack.warnings()))
+    assert stack.statuses[-1].level == DiagnosticStatus.ERROR
+
+
+def test_two_nodes_in_a_row_are_no_circle(stack, start):
+    start('-r', 'image_derained:=between', '-p', 'engine:=openvino')
+    start('-r', 'image_raw:=between', '-r', '__node:=derain_two', '-p', 'engine:=openvino')
+    stack.connect()
+    assert not any('circle' in warning for warning in stack.warnings())
+
+
 def test_a_camera_whose_qos_does_not_fit_is_named(stack, start):
     topic = f'{stack.get_namespace()}/image_raw'
     start('-p', f'qos_overrides.{topic}.subscription.reliability:=reliable')

@@ -6,6 +6,7 @@ import time
 from diagnostic_msgs.msg import DiagnosticStatus
 from helpers.data import ROOT
 from helpers.stack import image, PATIENCE
+from helpers.streams import until
 from lifecycle_msgs.msg import Transition
 import pytest
 
@@ -21,6 +22,18 @@ def test_a_signal_ends_the_node_cleanly(stack, start, stop):
     log = process.log.read_text()
     for trouble in ('Traceback', 'the node stops', 'Failed to publish'):
         assert trouble not in log
+
+
+def test_ctrl_c_during_the_imports_is_no_traceback(start, monkeypatch, tmp_path):
+    (tmp_path / 'rclpy.py').write_text(
+        'import time\nprint("importing", flush=True)\ntime.sleep(60)\n'
+    )
+    monkeypatch.setenv('PYTHONPATH', f'{tmp_path}:{ROOT}')
+    process = start()
+    until(lambda: 'importing\n' in process.log.read_text())
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=PATIENCE) == 0
+    assert process.log.read_text() == 'importing\n'
 
 
 BUSY = """

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from helpers.stack import image, PATIENCE
 from lifecycle_msgs.msg import Transition
 import pytest
@@ -25,7 +26,7 @@ def test_de_raining_is_switched_off_by_hand(stack, start):
 
 def test_switched_on_while_the_gate_is_off_says_so(stack, start):
     start('-p', 'gate:=off')
-    stack.until(lambda: stack.statuses and stack.statuses[-1].message == 'de-raining')
+    stack.until(lambda: stack.statuses and stack.statuses[-1].level == DiagnosticStatus.OK)
     answer = stack.call(SetBool, 'enable', SetBool.Request(data=True))
     assert answer.success
     assert 'de-raining is switched on, but the parameter gate is off' in answer.message

@@ -10,7 +10,7 @@ import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float32
 
 
@@ -122,6 +122,28 @@ def test_without_a_listener_the_camera_is_left_alone(stack, start):
         return bool(came)
 
     stack.until(arrived)
+
+
+def test_camera_info_follows_an_output_into_another_namespace(stack, start):
+    start('-p', 'relay_camera_info:=true', '-r', 'image_derained:=clear/image')
+    came: list[CameraInfo] = []
+    camera = stack.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
+    stack.create_subscription(CameraInfo, 'clear/camera_info', came.append, 10)
+    sent = CameraInfo(height=48, width=64, distortion_model='plumb_bob', d=[0.1] * 5)
+
+    def arrived() -> bool:
+        camera.publish(sent)
+        return bool(came)
+
+    stack.until(arrived)
+    assert came[-1] == sent
+
+
+def test_camera_info_that_already_lies_there_is_left_alone(stack, start):
+    process = start('-p', 'relay_camera_info:=true')
+    topic = f'{stack.get_namespace()}/camera_info'
+    stack.until(lambda: f'relay_camera_info has no effect: {topic}' in process.log.read_text())
+    assert stack.count_publishers(topic) == 0
 
 
 def test_in_dry_weather_images_pass_bit_for_bit(stack, start, picture):

@@ -13,7 +13,7 @@ def test_nothing_grows_under_random_faults():
     ended = subprocess.run(
         [
             *(sys.executable, ROOT / 'benchmarks' / 'soak.py'),
-            *('--minutes', '0.5', '--growth-percent', '10'),
+            *('--minutes', '0.5', '--growth-percent', '10', '--restarts-before', '4'),
         ],
         env=os.environ | {'MALLOC_ARENA_MAX': '2'},
         stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from training.configuration import read_config
-from training.history import main, write_csv
+from training.history import main, MOST_POINTS, thinned, write_csv
 import training.train as training
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -59,6 +59,17 @@ def test_run_without_a_log_is_named(
     assert capsys.readouterr().err == (
         f'error: {tmp_path / "run"}: has no TensorBoard log; name the --out of a training\n'
     )
+
+
+def test_a_long_curve_is_thinned_to_means_that_end_where_it_ends() -> None:
+    curve = {20 * (index + 1): float(index % 10) for index in range(5000)}
+
+    points = thinned(curve)
+
+    assert len(points) == MOST_POINTS
+    assert max(points) == max(curve)
+    assert sum(points.values()) / MOST_POINTS == pytest.approx(4.5)
+    assert thinned({3: 1.0, 1: 2.0}) == {1: 2.0, 3: 1.0}
 
 
 def test_a_full_disk_leaves_the_table_as_it_was(tmp_path: Path) -> None:

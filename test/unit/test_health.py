@@ -47,6 +47,21 @@ def stream() -> Stream:
     return Stream()
 
 
+def test_before_the_first_image_a_report_does_not_say_that_images_are_derained(stream):
+    assert stream.report()[:2] == (Level.OK, 'waiting for the first image')
+    stream.add(received=1, derained=1)
+    assert stream.report()[:2] == (Level.OK, 'de-raining')
+
+
+def test_one_problem_more_does_not_hide_the_others():
+    fine = Report(Level.OK, 'de-raining', {})
+    warning = fine.with_problem(Level.WARN, 'small /dev/shm')
+    assert warning == (Level.WARN, 'small /dev/shm', {})
+    worse = warning.with_problem(Level.ERROR, 'images circle')
+    assert worse == (Level.ERROR, 'images circle; small /dev/shm', {})
+    assert worse.with_problem(Level.WARN, 'late').message.endswith('; late')
+
+
 def test_a_report_has_every_fate_rates_and_latencies(stream):
     for latency_s in (0.010, 0.030, 0.011):
         stream.health.add_result(Result(Fate.DERAINED, object(), '', latency_s), age_s=0.1)
@@ -145,8 +160,8 @@ def test_an_engine_that_hangs_is_an_error(stream):
 
 def test_a_camera_is_silent_from_the_third_report_on_until_it_speaks(stream):
     assert [stream.report().message for _ in range(4)] == [
-        'de-raining',
-        'de-raining',
+        'waiting for the first image',
+        'waiting for the first image',
         'silent for 3 s',
         'silent for 4 s',
     ]

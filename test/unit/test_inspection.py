@@ -38,6 +38,8 @@ DESTROYED = {
     'without blue': (lambda image: image * np.array([1, 1, 0], np.uint8), 'a channel'),
     'upside down': (lambda image: image[::-1].copy(), 'scene'),
     'negative': (lambda image: 255 - image, 'scene|brighter'),
+    'half as bright': (lambda image: image // 2, 'scene of the input with 50% of its contrast'),
+    'red for blue': (lambda image: image[..., ::-1].copy(), 'red and blue are swapped'),
 }
 
 
@@ -81,6 +83,16 @@ def test_any_size_is_checked(size):
     noise = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
     assert problem_of(noise, noise) == ''
     assert problem_of(noise, np.zeros_like(noise))
+
+
+def test_rain_is_the_share_of_the_image_that_lost_streaks():
+    dry = np.full((240, 320, 3), 80, np.uint8)
+    rainy = dry.copy()
+    rainy[:, 32:64] = 89
+    rainy[:, 96:192] = 88  # too faint to count
+    assert Inspector().inspect(rainy, dry).rain == pytest.approx(0.1, abs=0.01)
+    assert Inspector().inspect(dry, dry).rain == 0
+    assert Inspector().inspect(dry, rainy).rain == 0, 'what brightens is no rain'
 
 
 @pytest.mark.parametrize('model', ['fast', 'fast-light', 'fast-heavy'])
