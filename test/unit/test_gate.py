@@ -60,7 +60,7 @@ def test_what_lies_between_the_thresholds_does_not_make_it_flap():
 def test_it_is_dry_when_the_average_says_so():
     steady, spiky = Gate('auto'), Gate('auto')
     for step in range(41):
-        number = gate_constants.DRY * (1.6 if step % 2 else 0.2)
+        number = gate_constants.DRY * (1.2 if step % 2 else 0.6)
         assert steady.note_rain(number, step / 10) == (step >= 10 * DRY_FOR_S)
         assert not spiky.note_rain(2 * number, step / 10), 'drizzle is not dry'
 
