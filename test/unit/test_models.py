@@ -20,7 +20,7 @@ def test_there_is_one_small_file_of_each_released_model() -> None:
     assert sizes.keys() - {'README.md'} == {'SHA256SUMS', *(f'{name}.onnx' for name in RELEASED)}
     # what CONTRIBUTING.md allows
     assert max(sizes.values()) < 5e6
-    assert sum(sizes.values()) < 15e6
+    assert sum(sizes.values()) < 20e6
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,8 @@ def test_there_is_one_small_file_of_each_released_model() -> None:
         ('fast', 'rain_light', 35.8),
         ('fast', 'rain_heavy', 26.5),
         ('fast', 'rain_mixed', 30.2),
-        ('reference-light', 'rain_light', 33.6),
+        ('reference-light', 'rain_light', 37.2),
+        ('reference-heavy', 'rain_heavy', 27.8),
     ],
 )
 def test_held_out_pairs_score_what_the_card_says(weights: str, name: str, least: float) -> None:
