@@ -69,6 +69,12 @@ def drizzle_layer(size: int, falls: list[Fall], rng: np.random.Generator) -> np.
     return layer
 
 
+def random_drizzle(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the layer of a random drizzle: float32 [height, width] in [0, 1], for ``lit_rain``."""
+    layer = drizzle_layer(max(height, width), random_falls(rng), rng)
+    return np.minimum(layer[:height, :width], 1.0)
+
+
 def _kernel(fall: Fall) -> np.ndarray:
     radius = int(np.ceil(fall.length / 2)) + int(3 * fall.width) + 1
     rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32)

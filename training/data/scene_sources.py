@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.data.drizzle import drizzle_layer, lit_rain, random_falls, random_scene, sharpened
+from training.data.drizzle import lit_rain, random_drizzle, random_scene, sharpened
 from training.data.sensor import backlit
 from training.data.sources import mirrored, photographed, random_window
 
@@ -28,7 +28,7 @@ class DrizzleSource:
     def crop(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         image = self.images[rng.integers(len(self.images))]
         clean = random_scene(mirrored(image[random_window(image, size, rng)], rng), rng)
-        layer = drizzle_layer(size, random_falls(rng), rng)
+        layer = random_drizzle(size, size, rng)
         rainy = lit_rain(clean, layer, coloured=float(rng.random()))
         if rng.random() < SHARPENED_SHARE:
             amount = rng.uniform(*SHARPENING)

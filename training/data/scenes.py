@@ -63,6 +63,11 @@ def numbered(scenes: Iterable[Scene], first: int, last: int) -> list[Scene]:
     return [scene for scene in scenes if scene.number in range(first, last + 1)]
 
 
+def spread(count: int, most: int) -> list[int]:
+    """Return the indices of at most so many of count items, spread evenly from the first on."""
+    return [index * count // min(count, most) for index in range(min(count, most))]
+
+
 def _named_apart(data: Path, scenes: list[Scene]) -> list[Scene]:
     for name, count in Counter(scene.name for scene in scenes).items():
         if count > 1:

@@ -11,9 +11,9 @@ import numpy as np
 from derain_ros.errors import DataError
 from derain_ros.media.images import image_files, read_image
 from derain_ros.media.videos import video_facts, video_frames
-from training.data.drizzle import drizzle_layer, lit_rain, random_falls
+from training.data.drizzle import lit_rain, random_drizzle
 from training.data.pairs import read_pairs
-from training.data.scenes import numbered, Scene
+from training.data.scenes import numbered, Scene, spread
 from training.data.stills import make_still, Still, WINDOW
 
 PAIRS = ('rain_light', 'rain_heavy', 'rain_mixed')
@@ -90,18 +90,14 @@ def _dry(name: str, image: np.ndarray) -> Scene:
 
 def _images(folder: Path, most: int, *, is_dry: bool) -> Scenes:
     files = image_files(folder)
-    for index in _spread(len(files), most):
+    for index in spread(len(files), most):
         image = read_image(files[index])
         yield Scene(files[index].stem, None, image, image if is_dry else None)
 
 
-def _spread(count: int, most: int) -> list[int]:
-    return sorted({index * count // most for index in range(most)})
-
-
 def _drive(data: Path, most: int) -> Scenes:
     video = data / 'video' / DRIVE
-    chosen = set(_spread(video_facts(video).frames, most))
+    chosen = set(spread(video_facts(video).frames, most))
     for index, frame in enumerate(video_frames(video)):
         if index in chosen:
             yield _dry(f'{DRIVE} {index}', frame)
@@ -124,9 +120,8 @@ def _drizzle(data: Path) -> Scenes:
     """Draw drizzle before the drive."""
     rng = np.random.default_rng(0)
     for scene in _drive(data, most=20):
-        height, width, _ = scene.rainy.shape
-        layer = drizzle_layer(max(height, width), random_falls(rng), rng)[:height, :width]
-        rainy = lit_rain(scene.rainy, np.minimum(layer, 1.0), float(rng.uniform(0.0, 1.0)))
+        layer = random_drizzle(*scene.rainy.shape[:2], rng)
+        rainy = lit_rain(scene.rainy, layer, float(rng.uniform(0.0, 1.0)))
         yield Scene(scene.name, None, rainy, scene.rainy)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from derain_ros.media.images import image_files, read_image, VIDEO_SUFFIXES
 from derain_ros.media.videos import video_facts, video_frames
+from training.data.scenes import spread
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,9 @@ def read_footage(path: Path, most: int) -> Footage:
     """
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         files = image_files(path)
-        chosen = [files[index] for index in _spread(len(files), most)]
+        chosen = [files[index] for index in spread(len(files), most)]
         return Footage(path.name, [read_image(file) for file in chosen], [f.name for f in chosen])
     every = max(1, video_facts(path).frames // most)
     images = list(islice(video_frames(path), 0, every * most, every))
     names = [f'frame {every * index} of {path.name}' for index in range(len(images))]
     return Footage(path.stem, images, names)
-
-
-def _spread(count: int, most: int) -> list[int]:
-    return [index * count // min(count, most) for index in range(min(count, most))]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.data.drizzle import drizzle_layer, lit_rain, random_falls
+from training.data.drizzle import lit_rain, random_drizzle
 from training.data.rain import add_rain, Rain, rain_layer
 
 Fall = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -15,9 +15,7 @@ DIRECTIONS = (-25.0, -8.0, 8.0, 25.0)
 
 
 def _drizzle(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    height, width = image.shape[:2]
-    layer = drizzle_layer(max(height, width), random_falls(rng), rng)[:height, :width]
-    return lit_rain(image, layer, coloured=0.7)
+    return lit_rain(image, random_drizzle(*image.shape[:2], rng), coloured=0.7)
 
 
 def _streaks(*rains: Rain) -> Fall:
