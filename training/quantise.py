@@ -111,16 +111,6 @@ def quantise(
     """
     if is_half(graph):
         raise ModelError('the graph is float16; give the float32 graph of the same weights')
-    weights = {tensor.name: tensor for tensor in graph.graph.initializer}
-    ends = (FIRST_WEIGHT, LAST_PARAMETERS[0])
-
-    def stays(node: onnx.NodeProto) -> bool:
-        if node.op_type != 'Conv':
-            return True
-        weight = weights[node.input[1]]
-        pointwise = list(weight.dims[2:]) == [1, 1]
-        return pointwise or weight.name in ends or any(part in weight.name for part in keep)
-
     quantised: onnx.ModelProto = nncf.quantize(
         graph,
         nncf.Dataset(crops, lambda crop: {'frames': crop[None]}),
@@ -128,9 +118,7 @@ def quantise(
         # ones alone (PERFORMANCE), which are noisier
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(crops),
-        ignored_scope=nncf.IgnoredScope(
-            names=[node.name for node in graph.graph.node if stays(node)]
-        ),
+        ignored_scope=nncf.IgnoredScope(names=_float_nodes(graph, keep)),
         # the default cuts off the rare bright streaks of heavy rain
         advanced_parameters=AdvancedQuantizationParameters(
             activations_range_estimator_params=RangeEstimatorParametersSet.HISTOGRAM
@@ -138,6 +126,21 @@ def quantise(
     )
     del quantised.graph.value_info[:]  # as in other exports; TensorRT's graph casts elsewhere
     return quantised
+
+
+def _float_nodes(graph: onnx.ModelProto, keep: Sequence[str]) -> list[str]:
+    """Return the names of the nodes that stay float32."""
+    weights = {tensor.name: tensor for tensor in graph.graph.initializer}
+    kept = (FIRST_WEIGHT, LAST_PARAMETERS[0], *keep)
+
+    def stays(node: onnx.NodeProto) -> bool:
+        if node.op_type != 'Conv':
+            return True
+        weight = weights[node.input[1]]
+        is_pointwise = list(weight.dims[2:]) == [1, 1]
+        return is_pointwise or any(part in weight.name for part in kept)
+
+    return [node.name for node in graph.graph.node if stays(node)]
 
 
 @command

@@ -118,6 +118,15 @@ def decoded_frames(
     # after a damaged packet a decoder may leave out others that build on it
     lost = max(damaged, packets - shown) if damaged else 0
     missing = lost + _missing_at_end(container, stream, packets, end)
+    _check_whole(path, shown, missing, corrupt)
+
+
+def _check_whole(path: Path, shown: int, missing: int, corrupt: int) -> None:
+    """
+    Check the numbers of frames that were shown, that are missing, and that are broken.
+
+    :raises DataError: none was shown, or some are missing or broken.
+    """
     if not shown:
         raise DataError(
             f'{path}: not a video that can be read (no frame of it can be decoded); convert it to '

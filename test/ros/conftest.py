@@ -52,13 +52,8 @@ def start(stack: 'Stack', tmp_path: Path) -> Iterator[Callable[..., subprocess.P
         log = tmp_path / f'node{len(processes)}.log'
         process = subprocess.Popen(
             [
-                sys.executable,
-                *program,
-                '--ros-args',
-                *patience,
-                '-r',
-                f'__ns:={stack.get_namespace()}',
-                *arguments,
+                *(sys.executable, *program, '--ros-args', *patience),
+                *('-r', f'__ns:={stack.get_namespace()}', *arguments),
             ],
             stdout=log.open('w'),
             stderr=subprocess.STDOUT,

@@ -82,14 +82,8 @@ def test_pairs_are_scored_in_both_protocols(
     out = tmp_path / 'scores.json'
 
     result = run(
-        '--weights',
-        weights.with_suffix(suffix),
-        '--data',
-        pairs,
-        '--json',
-        out,
-        '--save',
-        tmp_path / 'saved',
+        *('--weights', weights.with_suffix(suffix), '--data', pairs),
+        *('--json', out, '--save', tmp_path / 'saved'),
     )
 
     assert result.returncode == 0, result.stderr

@@ -120,7 +120,8 @@ def _drizzle(data: Path) -> Scenes:
     """Draw drizzle before the drive."""
     rng = np.random.default_rng(0)
     for scene in _drive(data, most=20):
-        layer = random_drizzle(*scene.rainy.shape[:2], rng)
+        height, width, _ = scene.rainy.shape
+        layer = random_drizzle(height, width, rng)
         rainy = lit_rain(scene.rainy, layer, float(rng.uniform(0.0, 1.0)))
         yield Scene(scene.name, None, rainy, scene.rainy)
 

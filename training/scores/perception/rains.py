@@ -15,7 +15,8 @@ DIRECTIONS = (-25.0, -8.0, 8.0, 25.0)
 
 
 def _drizzle(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return lit_rain(image, random_drizzle(*image.shape[:2], rng), coloured=0.7)
+    height, width, _ = image.shape
+    return lit_rain(image, random_drizzle(height, width, rng), coloured=0.7)
 
 
 def _streaks(*rains: Rain) -> Fall:
