@@ -2,7 +2,7 @@
 """
 Find the thresholds of the rain gate for a network, and how often the gate is wrong with them.
 
-    python3 training/calibrate_gate.py --weights fast --data ../shared/data --json gate.json
+    python3 training/calibrate_gate.py --weights fast --data DATA --json gate.json
 
 Thresholds are chosen on the first half of the scenes of each kind, and judged on the second; they
 belong into derain_ros/stream/gate.py. On the way it measures what the parameter max_change costs.
