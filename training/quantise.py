@@ -42,8 +42,8 @@ from derain_ros.model.graph import (
 from derain_ros.model.half import is_half
 from derain_ros.model.released import MODELS, update_manifest
 from training.commands import check_writable, command
-from training.data.pairs import read_pairs
-from training.scores.quantised import compare, VALIDATION
+from training.data.pairs import read_pairs, VALIDATION
+from training.scores.quantised import compare
 
 Item = TypeVar('Item')
 

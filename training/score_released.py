@@ -20,11 +20,11 @@ from derain_ros.errors import DataError
 from derain_ros.files import write_atomically
 from derain_ros.model.released import released_names
 from training.commands import command
+from training.data.pairs import VALIDATION
 from training.data.scenes import numbered, read_scenes, Scene
 from training.scores.evaluation import evaluate, open_derainer, summarize
 
 ROOT = Path(__file__).resolve().parents[1]
-FIRST, LAST = 181, 200  # the pairs that no experiment trains on
 SETS = {
     'rain_light': 'light rain (training half of Rain100L)',
     'rain_heavy': 'heavy rain (Rain100H family)',
@@ -117,8 +117,9 @@ def main() -> None:
         arguments.pages / 'README.md': headline_table,
     }
     around = {page: around_table(page) for page in pages}
+    first, last = VALIDATION[0], VALIDATION[-1]
     scenes = {
-        name: numbered(read_scenes(arguments.data / name, 'pairs'), FIRST, LAST) for name in SETS
+        name: numbered(read_scenes(arguments.data / name, 'pairs'), first, last) for name in SETS
     }
     rows = [row for name in released_names() for row in score(name, scenes)]
     for page, table in pages.items():

@@ -1,7 +1,6 @@
 """What the program of the node does: arguments, signals, and an end without leftovers."""
 
 import argparse
-from importlib.metadata import PackageNotFoundError, version
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.utilities import remove_ros_args
 
+from derain_ros import __version__
 from derain_ros.engine.base import Engine
 from derain_ros.node.memory import keep_freed_memory
 from derain_ros.node.node import DerainNode
@@ -29,11 +29,7 @@ def _check_arguments(arguments: list[str]) -> None:
         epilog='ROS arguments follow --ros-args, such as -r image_raw:=/camera/image_raw, '
         '-p model:=fast, --params-file FILE, --log-level LEVEL.',
     )
-    try:
-        release = version('derain_ros')
-    except PackageNotFoundError:
-        release = '(a checkout that is not installed)'
-    parser.add_argument('--version', action='version', version=f'derain_ros {release}')
+    parser.add_argument('--version', action='version', version=f'derain_ros {__version__}')
     parser.parse_args(remove_ros_args(['derain_node', *arguments])[1:])
 
 

@@ -14,6 +14,7 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.parameter import Parameter, parameter_value_to_python
 import yaml
 
+import derain_ros
 from derain_ros.node.node import DerainNode
 from derain_ros.node.parameters import PARAMETERS
 
@@ -175,7 +176,7 @@ def test_the_deadline_can_be_changed_at_run_time(stack, start):
 
 USAGE = {
     '--help': (0, 'usage: derain_node'),
-    '--version': (0, 'derain_ros '),
+    '--version': (0, f'derain_ros {derain_ros.__version__}'),
     '--verbose': (2, 'unrecognized arguments: --verbose'),
     '--ros-args --log-level bogus': (2, 'error: '),
     '--ros-args -r image_raw:=/': (2, 'error: '),

@@ -17,6 +17,8 @@ from training.data.layouts import LAYOUTS, number, partners
 
 # rain brightens; in grey levels, so that the rounding of rain-free pairs is none
 DARKER = -0.1
+# numbers of the pairs that no released model was trained on
+VALIDATION = range(181, 201)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ from derain_ros.errors import DataError
 from derain_ros.media.images import image_files, read_image
 from derain_ros.media.videos import video_facts, video_frames
 from training.data.drizzle import lit_rain, random_drizzle
-from training.data.pairs import read_pairs
+from training.data.pairs import read_pairs, VALIDATION
 from training.data.scenes import numbered, Scene, spread
 from training.data.stills import make_still, Still, WINDOW
 
 PAIRS = ('rain_light', 'rain_heavy', 'rain_mixed')
-VALIDATION = (181, 200)
 STILLS = ('yard', 'trees', 'leaves', 'lamps', 'streetlight', 'branch')
 DRIVE = 'driving_clean.mp4'
 # one scene after the other of what was filmed, and of what was not
@@ -75,12 +74,12 @@ def read_kinds(data: Path, most: int) -> list[Kind]:
 
 def _pairs(folder: Path) -> Scenes:
     pairs = (Scene(pair.name, pair.number, pair.rainy, pair.clean) for pair in read_pairs(folder))
-    return iter(numbered(pairs, *VALIDATION))
+    return iter(numbered(pairs, VALIDATION[0], VALIDATION[-1]))
 
 
 def _clean_of_pairs(folder: Path) -> Scenes:
     for pair in read_pairs(folder):
-        if VALIDATION[0] <= (pair.number or 0) <= VALIDATION[1]:
+        if pair.number in VALIDATION:
             yield _dry(pair.name, pair.clean)
 
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from derain_ros.engine.openvino import OpenVinoEngine, preferred_precision
 from derain_ros.errors import DataError
+from training.data.pairs import VALIDATION
 from training.data.scenes import numbered, read_scenes
 from training.errors import GateError
 from training.scores.evaluation import evaluate, open_derainer, summarize
 from training.scores.gate import dry_change, LARGEST_DRY_CHANGE, LARGEST_LOSS_DB
 from training.scores.stills import Derain
 
-VALIDATION = range(181, 201)
 LARGEST_STAIN = 2  # grey levels
 PICTURE_SIZE = (192, 256)  # height, width
 TIMED_SIZES = ((360, 640), (720, 1280))
