@@ -21,7 +21,7 @@ RUNNERS = {
     for command in run
 }
 # pages whose commands are for contributors
-OTHERS = [page for page in sorted(ROOT.glob('*.md')) if page not in PAGES]
+OTHERS = [*sorted({*ROOT.glob('*.md')} - {*PAGES}), ROOT / 'docker' / 'README.md']
 FILES = r'\b((?:benchmarks|config|docs|gpu|requirements|test|training)/[^\s;]+)'
 
 
