@@ -11,7 +11,7 @@ from training.data.scenes import read_scenes
 from training.evaluate_video import evaluate_video, frames
 from training.scores.evaluation import evaluate, open_derainer, summarize
 
-RELEASED = ['fast', 'fast-heavy', 'fast-light', 'reference-light']
+RELEASED = ['fast', 'fast-heavy', 'fast-light', 'reference-heavy', 'reference-light']
 
 
 def test_there_is_one_small_file_of_each_released_model() -> None:
