@@ -10,7 +10,7 @@ should not flicker more than the input.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 import math
 from pathlib import Path
 import sys
@@ -26,7 +26,7 @@ from derain_ros.files import write_json
 from derain_ros.media.images import image_files, read_image, VIDEO_SUFFIXES
 from derain_ros.media.videos import video_frames
 from training.commands import check_writable, command
-from training.scores.evaluation import none_for_infinite, open_derainer
+from training.scores.evaluation import Derain, none_for_infinite, open_derainer
 from training.scores.metrics import luma
 
 WIDEST_STREAK_PX = 9
@@ -73,9 +73,7 @@ def mean_difference(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.mean(cv2.absdiff(one, other)))
 
 
-def evaluate_video(
-    derain: Callable[[np.ndarray], np.ndarray], video: Iterator[np.ndarray]
-) -> dict[str, float]:
+def evaluate_video(derain: Derain, video: Iterator[np.ndarray]) -> dict[str, float]:
     """
     De-rain a video, frame by frame.
 

@@ -1,6 +1,5 @@
 """What the rain gate of the node sees in rainy and dry scenes, and how often it is wrong."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,9 +7,8 @@ import numpy as np
 from derain_ros.stream.batch import bounded
 from derain_ros.stream.inspection import Inspector
 from training.data.weather import Kind
+from training.scores.evaluation import Derain
 from training.scores.metrics import psnr
-
-Derain = Callable[[np.ndarray], np.ndarray]
 
 # *inferred*: below it de-raining is not worth a mistake
 LEAST_GAIN_DB = 0.3

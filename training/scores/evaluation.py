@@ -9,6 +9,9 @@ from derain_ros import Derainer
 from training.data.scenes import Scene
 from training.scores.metrics import mean_scores, rain_energy_removed, scores
 
+# takes and returns uint8 RGB [H, W, 3]
+Derain = Callable[[np.ndarray], np.ndarray]
+
 
 def open_derainer(weights: str) -> Derainer:
     """
@@ -22,9 +25,7 @@ def open_derainer(weights: str) -> Derainer:
     return Derainer(weights, engine='openvino', order='rgb')
 
 
-def evaluate(
-    derain: Callable[[np.ndarray], np.ndarray], scenes: Iterable[Scene]
-) -> Iterator[tuple[Scene, np.ndarray, dict]]:
+def evaluate(derain: Derain, scenes: Iterable[Scene]) -> Iterator[tuple[Scene, np.ndarray, dict]]:
     """
     De-rain each scene; with the output comes its row of the result.
 

@@ -12,8 +12,8 @@ from derain_ros.errors import DataError
 from derain_ros.media.videos import video_frames
 from training.data.stills import make_still, Still, WINDOW
 from training.errors import GateError
-from training.scores.evaluation import none_for_infinite
-from training.scores.stills import Derain, score_still, StillScore
+from training.scores.evaluation import Derain, none_for_infinite
+from training.scores.stills import score_still, StillScore
 
 LARGEST_LOSS_DB = 0.1
 LARGEST_DRY_CHANGE = 0.05  # grey levels

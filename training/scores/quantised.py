@@ -14,9 +14,8 @@ from derain_ros.errors import DataError
 from training.data.pairs import VALIDATION
 from training.data.scenes import numbered, read_scenes
 from training.errors import GateError
-from training.scores.evaluation import evaluate, open_derainer, summarize
+from training.scores.evaluation import Derain, evaluate, open_derainer, summarize
 from training.scores.gate import dry_change, LARGEST_DRY_CHANGE, LARGEST_LOSS_DB
-from training.scores.stills import Derain
 
 LARGEST_STAIN = 2  # grey levels
 PICTURE_SIZE = (192, 256)  # height, width

@@ -1,14 +1,13 @@
 """Scores on real rain, with the temporal median of a camera that stood still as the truth."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from training.data.stills import Still
+from training.scores.evaluation import Derain
 from training.scores.metrics import luma, psnr
 
-Derain = Callable[[np.ndarray], np.ndarray]
 STREAK = 5.0  # grey levels of luma above the median
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from derain_ros.errors import DataError
 from derain_ros.stream.gate import DRY_FOR_S, Gate
 from derain_ros.stream.inspection import Inspector
+from training.scores.evaluation import Derain
 from training.scores.perception.objects import Detector, Objects
 
-Derain = Callable[[np.ndarray], np.ndarray]
 Masks = dict[str, np.ndarray]
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.scores.perception.arms import Arms, Derain, Judges, Masks, see_arms, Seen
+from training.scores.evaluation import Derain
+from training.scores.perception.arms import Arms, Judges, Masks, see_arms, Seen
 from training.scores.perception.detection import DetectionScore, score_detections
 from training.scores.perception.footage import Footage
 from training.scores.perception.labels import Labels
