@@ -13,7 +13,7 @@ from parts import Outcome, Part, run_part
 from report import write_report
 
 # in the order of their worth
-JOBS = ('fast', 'fast-light', 'fast-heavy', 'reference-light', 'reference-heavy')
+JOBS = ('fast', 'narrow', 'fast-light', 'fast-heavy', 'reference-light', 'reference-heavy')
 LARGEST_BYTES = 16_000_000
 # for the start of the interpreter and of CUDA, before the job looks at the clock
 START_S = 10.0

@@ -88,7 +88,7 @@ def test_a_shape_can_be_spelt_out(tmp_path: Path) -> None:
         ),
         ({'shape': 'huge'}, "shape: 'huge' is unknown; known are reference, fast"),
         ({'shape': {'channel': 8, 'units': 1}}, "unknown key 'channel'; did you mean 'channels'?"),
-        ({'crop': 60}, 'crop 60 must be a multiple of 16'),
+        ({'crop': 60}, 'crop 60 must be a multiple of 8'),
         ({'steps': 0}, 'steps: should be greater than or equal to 1, not 0'),
         ({'validation': [5]}, 'validation [5] must be two numbers'),
         (
