@@ -16,7 +16,7 @@ GATE_MODES: tuple[str, ...] = get_args(GateMode)
 # Share of an image that lost streaks: one image above the first, and it rains; an average of
 # DRY_FOR_S below the second, and it is dry. Of `fast`, by training/calibrate_gate.py, which says
 # how often they are wrong; rain that passes counts more there than dry images that do not.
-RAINING, DRY = 0.0032, 0.0024
+RAINING, DRY = 0.005, 0.0037
 # A gust must not switch the gate, nor a pause of the rain.
 DRY_FOR_S = 3.0
 # How often an image is looked at in dry weather: two looks a second, so that rain is noticed
