@@ -104,20 +104,26 @@ def test_the_car_needs_nothing_of_what_training_needs():
     assert (said.stdout, said.returncode) == ('openvino\n', 0), said.stderr
 
 
-def test_a_car_without_the_training_stack_tests_what_it_has(tmp_path):
-    (tmp_path / 'torch.py').write_text("raise ModuleNotFoundError('no torch', name='torch')")
-    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}'}
+def collected(modules: Path, *where: str) -> str:
+    """Return what pytest finds where some modules are others, or cannot be imported."""
+    environment = {**os.environ, 'PYTHONPATH': f'{modules}:{ROOT}'}
     environment.pop('CI', None)
     said = subprocess.run(
-        [sys.executable, '-m', 'pytest', '--collect-only', '-q'],
+        [sys.executable, '-m', 'pytest', '--collect-only', '-q', *where],
         cwd=ROOT,
         env=environment,
         capture_output=True,
         text=True,
     )
     assert said.returncode == 0, said.stdout[-2000:]
-    assert 'NOT COLLECTED test/training: torch is not installed' in said.stdout
-    assert 'test/unit/test_scheduler.py::' in said.stdout
+    return said.stdout
+
+
+def test_a_car_without_the_training_stack_tests_what_it_has(tmp_path):
+    (tmp_path / 'torch.py').write_text("raise ModuleNotFoundError('no torch', name='torch')")
+    said = collected(tmp_path)
+    assert 'NOT COLLECTED test/training: torch is not installed' in said
+    assert 'test/unit/test_scheduler.py::' in said
 
 
 def test_a_machine_without_tensorrt_tests_what_it_has(tmp_path):
@@ -125,18 +131,9 @@ def test_a_machine_without_tensorrt_tests_what_it_has(tmp_path):
         (tmp_path / f'{name}.py').write_text(
             f"raise ModuleNotFoundError('no {name}', name='{name}')"
         )
-    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}'}
-    environment.pop('CI', None)
-    said = subprocess.run(
-        [sys.executable, '-m', 'pytest', '--collect-only', '-q', 'test/unit'],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert said.returncode == 0, said.stdout[-2000:]
-    assert 'test/unit/test_scheduler.py::' in said.stdout
-    assert 'test/unit/test_build_engine.py::' not in said.stdout
+    said = collected(tmp_path, 'test/unit')
+    assert 'test/unit/test_scheduler.py::' in said
+    assert 'test/unit/test_build_engine.py::' not in said
 
 
 def test_hosted_tests_and_constraints_name_the_same_distributions():

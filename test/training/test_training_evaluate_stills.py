@@ -118,14 +118,19 @@ def test_a_clip_is_read_from_the_frame_after_the_at_sign(tmp_path: Path) -> None
     assert read_clip(str(path)).static.mean() < 0.9  # of two scenes
 
 
+def filmed(folder: Path) -> tuple[Path, Path]:
+    """Write a video of rain before a camera that stands still, and a dry one; return both."""
+    clip = write_video(folder / 'yard.mp4', rain_before(scene(), 60))
+    return clip, write_video(folder / 'dry.mp4', scene()[None].repeat(3, axis=0))
+
+
 def test_weights_that_change_nothing_pass(
     tmp_path: Path,
     run: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clip = write_video(tmp_path / 'yard.mp4', rain_before(scene(), 60))
-    dry = write_video(tmp_path / 'dry.mp4', scene()[None].repeat(3, axis=0))
+    clip, dry = filmed(tmp_path)
     result = tmp_path / 'stills.json'
     monkeypatch.setattr(
         evaluate_stills, 'open_derainer', lambda weights: nullcontext(lambda frame: frame)
@@ -147,8 +152,7 @@ def test_weights_that_darken_are_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clip = write_video(tmp_path / 'yard.mp4', rain_before(scene(), 60))
-    dry = write_video(tmp_path / 'dry.mp4', scene()[None].repeat(3, axis=0))
+    clip, dry = filmed(tmp_path)
     monkeypatch.setattr(
         evaluate_stills, 'open_derainer', lambda weights: nullcontext(darker_by(7))
     )
